@@ -1,0 +1,1 @@
+//! Command line to daemon, and daemon to daemon.

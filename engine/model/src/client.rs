@@ -1,0 +1,1 @@
+//! Mount to brick and back.
