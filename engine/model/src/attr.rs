@@ -1,6 +1,5 @@
 //! Attributes of inodes, as records and replies carry them.
 
-use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::ids::{Index, InodeId};
 use crate::{layout, tagged};
 

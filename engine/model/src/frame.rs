@@ -16,7 +16,7 @@
 
 use bytes::Bytes;
 
-use crate::codec::{Decode, DecodeError, Encode, Reader};
+use crate::codec::{Decode, DecodeError, Encode};
 use crate::limits::FRAME_BYTES;
 use crate::tagged;
 
@@ -175,7 +175,10 @@ mod tests {
                     got.push((kind, payload.to_vec()));
                 }
             }
-            assert_eq!(got, [(FrameKind::Client, 7u64.encoded()), (FrameKind::Peer, b"\x03\0\0\0abc".to_vec())]);
+            assert_eq!(
+                got,
+                [(FrameKind::Client, 7u64.encoded()), (FrameKind::Peer, b"\x03\0\0\0abc".to_vec())]
+            );
         }
     }
 

@@ -8,11 +8,13 @@ pub mod attr;
 pub mod client;
 pub mod codec;
 pub mod frame;
+pub mod hello;
 pub mod ids;
 pub mod limits;
 pub mod op;
 pub mod record;
 pub mod refusal;
+pub mod volume;
 
 pub use attr::{Attr, FileKind, SetAttr, Timestamp};
 pub use codec::{Decode, DecodeError, Encode, Reader};

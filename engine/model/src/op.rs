@@ -4,8 +4,8 @@
 use bytes::Bytes;
 
 use crate::attr::{FileKind, SetAttr, Timestamp};
-use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::ids::{InodeId, Seq, SessionId};
+use crate::refusal::Refusal;
 use crate::{layout, tagged};
 
 /// What becomes of an inode that loses a name.
@@ -74,9 +74,18 @@ pub enum Op {
         acl_access: Bytes,
         acl_default: Bytes,
     },
-    Link { id: InodeId, parent: InodeId, name: Bytes },
+    Link {
+        id: InodeId,
+        parent: InodeId,
+        name: Bytes,
+    },
     /// Files and directories alike.
-    Unlink { id: InodeId, parent: InodeId, name: Bytes, fate: Fate },
+    Unlink {
+        id: InodeId,
+        parent: InodeId,
+        name: Bytes,
+        fate: Fate,
+    },
     /// `id` moves; `replaced` is the inode that had the name before ([`InodeId::NIL`]: nobody).
     Rename {
         id: InodeId,
@@ -88,21 +97,56 @@ pub enum Op {
         fate: Fate,
     },
     /// Two names change places: `from_name` had `id`, `to_name` had `other`.
-    Exchange { id: InodeId, from: InodeId, from_name: Bytes, other: InodeId, to: InodeId, to_name: Bytes },
+    Exchange {
+        id: InodeId,
+        from: InodeId,
+        from_name: Bytes,
+        other: InodeId,
+        to: InodeId,
+        to_name: Bytes,
+    },
     /// Data at an offset; appends arrive here with their offset resolved. Sets mtime and ctime to the record's time.
-    Write { id: InodeId, offset: u64, data: Bytes },
+    Write {
+        id: InodeId,
+        offset: u64,
+        data: Bytes,
+    },
     /// Absolute attributes. Sets ctime to the record's time.
-    SetAttr { id: InodeId, set: SetAttr },
-    SetXattr { id: InodeId, name: Bytes, value: Bytes },
-    RemoveXattr { id: InodeId, name: Bytes },
-    Allocate { id: InodeId, range: Allocate },
+    SetAttr {
+        id: InodeId,
+        set: SetAttr,
+    },
+    SetXattr {
+        id: InodeId,
+        name: Bytes,
+        value: Bytes,
+    },
+    RemoveXattr {
+        id: InodeId,
+        name: Bytes,
+    },
+    Allocate {
+        id: InodeId,
+        range: Allocate,
+    },
     /// Nobody has this orphan open any more: it is removed.
-    Reap { id: InodeId },
-    Lock { id: InodeId, owner: LockOwner, range: LockRange },
+    Reap {
+        id: InodeId,
+    },
+    Lock {
+        id: InodeId,
+        owner: LockOwner,
+        range: LockRange,
+    },
     /// All locks of one owner on one inode end (last close of a file).
-    Unlock { id: InodeId, owner: LockOwner },
+    Unlock {
+        id: InodeId,
+        owner: LockOwner,
+    },
     /// A session begins; `name` is the mount's host, for people.
-    SessionOpen { name: Bytes },
+    SessionOpen {
+        name: Bytes,
+    },
     /// A session ends, with its results and locks.
     SessionClose {},
 }
@@ -133,8 +177,11 @@ pub struct Stamped {
     pub seq: Seq,
     /// The session keeps no result below this one any more.
     pub lowest_kept: Seq,
+    /// Requests of this session that were refused since its last record: results like any other, so that a request that is
+    /// sent again after a failover is not carried out behind later ones.
+    pub refused: Vec<(Seq, Refusal)>,
     /// The leader's clock at admission: mtime and ctime of what the op touches.
     pub time: Timestamp,
     pub op: Op,
 }
-layout!(Stamped { session, seq, lowest_kept, time, op });
+layout!(Stamped { session, seq, lowest_kept, refused, time, op });

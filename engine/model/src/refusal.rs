@@ -1,6 +1,5 @@
 //! Why a request was not done, named by what it means. mountd turns these into errno in one place.
 
-use crate::codec::{Decode, DecodeError, Encode, Reader};
 use crate::tagged;
 
 /// A refusal changes nothing: the request left no trace in the log.
