@@ -146,7 +146,7 @@ impl Deframer {
     ///
     /// # Errors
     /// [`FrameProblem`]; the stream cannot be read on after it.
-    pub fn next(&mut self) -> Result<Option<(FrameKind, Bytes)>, FrameProblem> {
+    pub fn next_frame(&mut self) -> Result<Option<(FrameKind, Bytes)>, FrameProblem> {
         let Some(first) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let header = FrameHeader::parse(first)?;
         if self.buffer.len() < HEADER_BYTES + header.len {
@@ -171,7 +171,7 @@ mod tests {
             let (mut deframer, mut got) = (Deframer::new(), Vec::new());
             for piece in stream.chunks(step) {
                 deframer.push(piece);
-                while let Some((kind, payload)) = deframer.next().unwrap() {
+                while let Some((kind, payload)) = deframer.next_frame().unwrap() {
                     got.push((kind, payload.to_vec()));
                 }
             }
@@ -190,7 +190,7 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             let mut deframer = Deframer::new();
             deframer.push(&bad);
-            assert!(deframer.next().is_err(), "bit {bit}");
+            assert!(deframer.next_frame().is_err(), "bit {bit}");
         }
     }
 
@@ -198,6 +198,6 @@ mod tests {
     fn a_foreign_protocol_is_named() {
         let mut deframer = Deframer::new();
         deframer.push(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-        assert_eq!(deframer.next().unwrap_err(), FrameProblem::Magic);
+        assert_eq!(deframer.next_frame().unwrap_err(), FrameProblem::Magic);
     }
 }
