@@ -1,1 +1,3 @@
+//! The daemon: what the core decides, done on glommio.
 
+pub mod net;
