@@ -1,1 +1,4 @@
+//! What to do: consensus, sessions, admission, locks and the plan of recovery, sans-IO and deterministic. No clock, no
+//! randomness, no files, no async: the same code runs in the daemon, the simulator and the model checker.
 
+pub mod admit;
