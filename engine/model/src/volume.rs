@@ -6,7 +6,7 @@ use crate::ids::VolumeId;
 use crate::layout;
 
 /// One record holds the whole of it: the newest one counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VolumeState {
     pub id: VolumeId,
     pub name: String,
