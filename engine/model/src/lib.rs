@@ -10,6 +10,7 @@ pub mod codec;
 pub mod frame;
 pub mod hello;
 pub mod ids;
+pub mod label;
 pub mod limits;
 pub mod op;
 pub mod record;
