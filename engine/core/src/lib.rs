@@ -2,3 +2,4 @@
 //! randomness, no files, no async: the same code runs in the daemon, the simulator and the model checker.
 
 pub mod admit;
+pub mod converge;
