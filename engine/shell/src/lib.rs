@@ -1,3 +1,4 @@
 //! The daemon: what the core decides, done on glommio.
 
 pub mod net;
+pub mod pool;
