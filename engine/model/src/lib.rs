@@ -13,6 +13,7 @@ pub mod ids;
 pub mod label;
 pub mod limits;
 pub mod op;
+pub mod options;
 pub mod record;
 pub mod refusal;
 pub mod volume;
