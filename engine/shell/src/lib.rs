@@ -1,4 +1,6 @@
 //! The daemon: what the core decides, done on glommio.
 
+pub mod clock;
+pub mod durable;
 pub mod net;
 pub mod pool;

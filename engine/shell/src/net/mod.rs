@@ -1,6 +1,7 @@
 //! Connections of the daemon: frames over TCP and Unix sockets on the executor.
 
 pub mod framed;
+pub mod handshake;
 pub mod listen;
 
 pub use framed::{Connection, FrameSink, FrameSource, Hangup, NetError, connect, connect_unix};

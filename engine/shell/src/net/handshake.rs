@@ -1,0 +1,137 @@
+//! The dialogue that opens a link between bricks: both prove that they know the pool's secret.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use rfs_model::admin::PoolSecret;
+use rfs_model::codec::Decode;
+use rfs_model::frame::{FrameKind, frame};
+use rfs_model::hello::{Denial, Hello, VERSIONS, common_version};
+use rfs_model::{NodeId, VolumeId};
+
+use super::framed::{Connection, NetError};
+use crate::pool::auth::{Handshake, Side, proof, random, verify};
+
+/// The pool's secret as of now; it is set when a node joins a pool.
+pub type Secret = Rc<dyn Fn() -> PoolSecret>;
+
+/// Reads the next frame as a part of the dialogue.
+///
+/// # Errors
+/// [`NetError`]; a frame of another kind is unexpected.
+pub async fn recv_hello(connection: &mut Connection) -> Result<Hello, NetError> {
+    let (kind, payload) = connection.recv().await?;
+    decode_hello(kind, &payload)
+}
+
+/// # Errors
+/// [`NetError::Unexpected`] for another kind of frame, [`NetError::Message`] for bytes that are no hello.
+pub fn decode_hello(kind: FrameKind, payload: &Bytes) -> Result<Hello, NetError> {
+    if kind != FrameKind::Hello {
+        return Err(NetError::Unexpected(format!("a frame of kind {kind:?} before the hello")));
+    }
+    Ok(Hello::from_all(payload)?)
+}
+
+/// # Errors
+/// [`NetError::Io`].
+pub async fn send_hello(connection: &mut Connection, hello: &Hello) -> Result<(), NetError> {
+    connection.send(frame(FrameKind::Hello, hello)).await
+}
+
+/// The dialer's side of a link to `peer`.
+///
+/// # Errors
+/// [`NetError::Unexpected`] with the other side's own words when it refuses.
+pub async fn dial_peer(
+    connection: &mut Connection,
+    me: NodeId,
+    peer: NodeId,
+    volume: VolumeId,
+    secret: &Secret,
+) -> Result<(), NetError> {
+    let mine = random()?;
+    send_hello(connection, &Hello::Peer { versions: VERSIONS.to_vec(), node: me, volume, nonce: mine }).await?;
+    let (node, theirs, their_proof) = match recv_hello(connection).await? {
+        Hello::Challenge { node, nonce, proof } => (node, nonce, proof),
+        other => return Err(unexpected(other)),
+    };
+    if node != peer {
+        return Err(NetError::Unexpected(format!("another node answers there: {node}")));
+    }
+    let purpose = purpose(volume);
+    let handshake = Handshake {
+        purpose: &purpose,
+        dialer: me,
+        accepter: peer,
+        dialer_nonce: mine,
+        accepter_nonce: theirs,
+    };
+    if !verify(&secret(), Side::Accept, &handshake, their_proof) {
+        return Err(NetError::Unexpected("the peer does not know the pool's secret".into()));
+    }
+    let proof = proof(&secret(), Side::Dial, &handshake);
+    send_hello(connection, &Hello::Proof { proof }).await?;
+    match recv_hello(connection).await? {
+        Hello::Welcome { .. } => Ok(()),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn purpose(volume: VolumeId) -> String {
+    format!("peer {volume}")
+}
+
+/// What a dialler said in its `Hello::Peer`.
+#[derive(Clone, Debug)]
+pub struct PeerHello {
+    pub versions: Vec<u32>,
+    pub node: NodeId,
+    pub volume: VolumeId,
+    pub nonce: [u8; 32],
+}
+
+/// The other side, after `Hello::Peer` has been read. On success the caller still owes the dialer a `Welcome`.
+///
+/// # Errors
+/// [`NetError`]; the dialer has then been told why.
+pub async fn accept_peer(
+    connection: &mut Connection,
+    hello: &PeerHello,
+    me: NodeId,
+    secret: &Secret,
+) -> Result<u32, NetError> {
+    let Some(version) = common_version(&hello.versions) else {
+        return Err(refuse(connection, Denial::Version).await);
+    };
+    let purpose = purpose(hello.volume);
+    let handshake = Handshake {
+        purpose: &purpose,
+        dialer: hello.node,
+        accepter: me,
+        dialer_nonce: hello.nonce,
+        accepter_nonce: random()?,
+    };
+    let answer = proof(&secret(), Side::Accept, &handshake);
+    let challenge = Hello::Challenge { node: me, nonce: handshake.accepter_nonce, proof: answer };
+    send_hello(connection, &challenge).await?;
+    match recv_hello(connection).await? {
+        Hello::Proof { proof } if verify(&secret(), Side::Dial, &handshake, proof) => Ok(version),
+        _ => Err(refuse(connection, Denial::Stranger).await),
+    }
+}
+
+/// Tells the caller why it may not come in, and gives the same as an error.
+pub async fn refuse(connection: &mut Connection, why: Denial) -> NetError {
+    let text = why.to_string();
+    // The caller may be gone already: the refusal stands all the same.
+    let _ = send_hello(connection, &Hello::Refused { why, text: text.clone() }).await;
+    NetError::Unexpected(text)
+}
+
+fn unexpected(hello: Hello) -> NetError {
+    match hello {
+        Hello::Refused { text, .. } => NetError::Unexpected(text),
+        other => NetError::Unexpected(format!("an answer out of turn: {other:?}")),
+    }
+}
