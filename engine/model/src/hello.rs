@@ -44,7 +44,7 @@ pub enum Purpose {
 tagged!(Purpose, "a purpose", { 1 => Session {}, 2 => LocalReads {} });
 
 /// Where a brick is, as people and resolvers know it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct BrickPlace {
     pub node: NodeId,
     /// Host name as given to `volume create`.

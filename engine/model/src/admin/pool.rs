@@ -58,27 +58,27 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
     Some(out)
 }
 
-/// A machine of the pool.
+/// A machine of the pool. Entries compare by version first: the greater one is the newer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeEntry {
+    pub version: u64,
+    /// A tombstone: the node was detached.
+    pub removed: bool,
     /// What people call it.
     pub name: String,
     /// `host:port` to try, best first. Hints: whoever answers is asked for its uuid.
     pub addresses: Vec<String>,
-    pub version: u64,
-    /// A tombstone: the node was detached.
-    pub removed: bool,
 }
 
-/// A volume of the pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A volume of the pool. Entries compare by version first: the greater one is the newer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct VolumeEntry {
-    pub name: String,
-    /// In the order of `volume create`.
-    pub bricks: Vec<BrickPlace>,
     pub version: u64,
     /// A tombstone: the volume was deleted.
     pub removed: bool,
+    pub name: String,
+    /// In the order of `volume create`.
+    pub bricks: Vec<BrickPlace>,
 }
 
 /// Every entry has a version; the higher one wins, and deletions are tombstones. Of two entries with one version (two
@@ -94,22 +94,9 @@ pub struct PoolState {
 impl PoolState {
     /// Takes over what is newer in `other`; true when anything was.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let mut changed = false;
-        for (id, entry) in &other.nodes {
-            let newer = self.nodes.get(id).is_none_or(|ours| order(ours) < order(entry));
-            if newer {
-                self.nodes.insert(*id, entry.clone());
-            }
-            changed |= newer;
-        }
-        for (id, entry) in &other.volumes {
-            let newer = self.volumes.get(id).is_none_or(|ours| volume_order(ours) < volume_order(entry));
-            if newer {
-                self.volumes.insert(*id, entry.clone());
-            }
-            changed |= newer;
-        }
-        changed
+        let nodes = merge_entries(&mut self.nodes, &other.nodes);
+        let volumes = merge_entries(&mut self.volumes, &other.volumes);
+        nodes || volumes
     }
 
     /// Equal states have equal digests; used to notice that two nodes should exchange.
@@ -135,14 +122,15 @@ impl PoolState {
     }
 }
 
-fn order(entry: &NodeEntry) -> (u64, bool, &str, &[String]) {
-    (entry.version, entry.removed, &entry.name, &entry.addresses)
-}
-
-fn volume_order(entry: &VolumeEntry) -> (u64, bool, &str, Vec<(NodeId, &str, &str, &[String])>) {
-    let bricks =
-        entry.bricks.iter().map(|b| (b.node, b.host.as_str(), b.path.as_str(), b.addresses.as_slice()));
-    (entry.version, entry.removed, &entry.name, bricks.collect())
+fn merge_entries<K: Ord + Copy, E: Ord + Clone>(ours: &mut BTreeMap<K, E>, theirs: &BTreeMap<K, E>) -> bool {
+    let mut changed = false;
+    for (id, entry) in theirs {
+        if ours.get(id).is_none_or(|known| known < entry) {
+            ours.insert(*id, entry.clone());
+            changed = true;
+        }
+    }
+    changed
 }
 
 #[cfg(test)]
