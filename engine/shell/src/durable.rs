@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes `bytes` to `path` by way of a temporary file beside it. Durable on return.
+/// Writes `bytes` to `path` by way of a temporary file beside it; only the owner may read it. Durable on return.
 ///
 /// # Errors
 /// The system's own; the old content is then still there.
@@ -12,7 +13,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut temp = path.as_os_str().to_owned();
     temp.push(".new");
-    let mut file = File::create(&temp)?;
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&temp)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);

@@ -2,6 +2,8 @@
 //! to. What it knows of replica sets and of the network goes through [`seam`].
 
 pub mod auth;
+pub mod file;
 pub mod seam;
 
+pub use file::{FileError, PoolFile, StateDir};
 pub use seam::{BrickSpec, Bricks, LocalBoxFuture, ProposeError, ReplicaSet};
