@@ -1,5 +1,8 @@
 //! What to do: consensus, sessions, admission, locks and the plan of recovery, sans-IO and deterministic. No clock, no
 //! randomness, no files, no async: the same code runs in the daemon, the simulator and the model checker.
 
+pub mod acl;
 pub mod admit;
 pub mod converge;
+pub mod locks;
+pub mod sessions;

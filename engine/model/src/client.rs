@@ -118,6 +118,9 @@ pub enum Mutation {
         id: InodeId,
         owner: u64,
     },
+    /// Nothing. A mount that sends its window again puts this in the place of a request that was answered with a refusal
+    /// and that it has not let go of yet: the number stays used, and the request is not judged a second time.
+    Void {},
 }
 tagged!(Mutation, "a mutation", {
     1 => Make { parent, name, kind, mode, umask, uid, gid, rdev, target, as_id, open },
@@ -132,6 +135,7 @@ tagged!(Mutation, "a mutation", {
     10 => Allocate { id, range },
     11 => Lock { id, owner, range },
     12 => Unlock { id, owner },
+    13 => Void {},
 });
 
 /// A request that changes nothing.

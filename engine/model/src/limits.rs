@@ -13,7 +13,7 @@ pub const READ_BYTES: usize = 1024 * 1024;
 /// Largest file, in bytes: what ext4 with 4 KiB blocks holds.
 pub const FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024 * 1024 - 4096;
 /// Largest record payload, in bytes: one write and its envelope.
-pub const RECORD_BYTES: usize = WRITE_BYTES + 128 * 1024;
+pub const RECORD_BYTES: usize = WRITE_BYTES + 256 * 1024;
 /// Largest frame payload, in bytes.
 pub const FRAME_BYTES: usize = 8 * 1024 * 1024;
 /// Largest batch of records in one frame to a follower, in bytes.
@@ -30,6 +30,7 @@ pub const BRICKS: usize = 4;
 pub const SESSIONS: usize = 4096;
 
 const _: () = assert!(WINDOW_OPS <= SESSION_RESULTS, "a resent request must find its result");
+const _: () = assert!(9 * SESSION_RESULTS + 4096 <= RECORD_BYTES - WRITE_BYTES, "all refusals fit an envelope");
 const _: () = assert!(SHIP_BYTES + RECORD_BYTES <= FRAME_BYTES, "a full batch fits a frame");
 const _: () = assert!((RECORD_BYTES as u64) < SEGMENT_BYTES / 4, "a segment holds several records");
 const _: () = assert!(READ_BYTES < FRAME_BYTES);

@@ -1,5 +1,34 @@
-//! From requests to outcomes: validation, stamping, sessions, locks.
+//! From requests to outcomes: the leader validates against its applied tree and what is pending, stamps all that chance
+//! could touch, and every brick keeps the sessions, locks and orphans that go with the tree. See [`Front`].
 
+mod attrs;
+mod data;
+mod desk;
+mod front;
+mod judge;
+mod lead;
+mod ledger;
+mod limits;
+mod lock;
+mod make;
+mod names;
+mod opens;
+mod overlay;
+mod remove;
+mod rename;
+mod scene;
+mod state;
+mod verdict;
 mod view;
+mod xattr;
 
+pub use desk::{Received, Violation};
+pub use front::{Attach, Front, Progress};
+pub use lead::EXPIRY_MS;
+pub use ledger::Ledger;
+pub use limits::Limits;
+pub use names::{RESERVED, is_reserved};
+pub use state::{Applied, Replicated, SessionEvent};
+pub use verdict::Verdict;
 pub use view::{Fault, Room, TreeView};
+pub use xattr::is_hidden;

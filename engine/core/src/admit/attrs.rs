@@ -1,0 +1,43 @@
+//! Attributes.
+
+use rfs_model::client::{SetTime, WantAttr};
+use rfs_model::{FileKind, InodeId, Op, Refusal, SetAttr, Timestamp};
+
+use super::scene::{Judged, Ruling, Scene};
+
+/// [`Mutation::SetAttr`](rfs_model::client::Mutation::SetAttr).
+pub(super) fn set_attr(scene: &Scene<'_>, id: InodeId, want: &WantAttr) -> Judged {
+    if want.uid == Some(u32::MAX) || want.gid == Some(u32::MAX) {
+        return Err(Refusal::Invalid.into());
+    }
+    let atime = time(scene, want.atime)?;
+    let mtime = time(scene, want.mtime)?;
+    let inode = match want.size {
+        Some(size) if size > scene.limits.file_bytes => return Err(Refusal::TooLarge.into()),
+        Some(_) => scene.file(id)?,
+        None => scene.inode(id)?,
+    };
+    if want.mode.is_some() && inode.kind == FileKind::Symlink {
+        return Err(Refusal::NotSupported.into());
+    }
+    let set = SetAttr {
+        mode: want.mode.map(|mode| mode & 0o7777),
+        uid: want.uid,
+        gid: want.gid,
+        size: want.size,
+        atime,
+        // truncate(2) and ftruncate(2) are changes of the content.
+        mtime: mtime.or(want.size.map(|_| scene.time)),
+    };
+    let op = Op::SetAttr { id, set };
+    Ok(Ruling { kind: Some(inode.kind), size: want.size, ..Ruling::free(op) })
+}
+
+fn time(scene: &Scene<'_>, want: Option<SetTime>) -> Judged<Option<Timestamp>> {
+    match want {
+        None => Ok(None),
+        Some(SetTime::Now) => Ok(Some(scene.time)),
+        Some(SetTime::At { time }) if time.nanos < 1_000_000_000 => Ok(Some(time)),
+        Some(SetTime::At { .. }) => Err(Refusal::Invalid.into()),
+    }
+}
