@@ -1,0 +1,62 @@
+//! What a host's bricks lie on.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::holder::DataDisk;
+use crate::host::Host;
+
+/// The disk of `/data`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disk {
+    /// A folder on the machine's own file system.
+    #[default]
+    Folder,
+    /// A tmpfs of its own of that size: fills up fast.
+    Memory { bytes: u64 },
+    /// A file system of its own, of this kind (`ext4`, `xfs`), on a loop device, which also holds `/var/lib/rfs`. A power
+    /// cut on it is a true one: see [`Host::power_cut`].
+    Image { kind: &'static str, bytes: u64 },
+}
+
+impl Disk {
+    pub(crate) fn at_start(self) -> DataDisk {
+        match self {
+            Disk::Folder => DataDisk::Folder,
+            Disk::Memory { bytes } => DataDisk::Memory { bytes },
+            Disk::Image { .. } => DataDisk::Image,
+        }
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(60);
+const PLACES: &str =
+    "mkdir -p /disk/data /disk/lib && mount --bind /disk/data /data && mount --bind /disk/lib /var/lib/rfs";
+
+/// Makes an image and mounts it in the host.
+pub(crate) fn make_image(host: &Host, kind: &str, bytes: u64) {
+    let image = host.folder().join("disk.img");
+    let file = File::create(&image).expect("make a disk image");
+    file.set_len(bytes).expect("size a disk image");
+    let made = Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image).output();
+    let made = made.unwrap_or_else(|e| panic!("mkfs.{kind}: {e}"));
+    assert!(made.status.success(), "mkfs.{kind}: {}", String::from_utf8_lossy(&made.stderr));
+    mount_image(host, &image);
+}
+
+/// Replaces the disk by what had reached it: the image as it is now, without what the kernel still keeps in memory.
+pub(crate) fn lose_memory(host: &Host) {
+    let (image, kept) = (host.folder().join("disk.img"), host.folder().join("disk.cut"));
+    let copied = Command::new("cp").arg("--sparse=always").arg(&image).arg(&kept).status();
+    assert!(copied.is_ok_and(|s| s.success()), "copy the disk image");
+    host.run_within(&["umount", "/data", "/var/lib/rfs", "/disk"], LIMIT).ok();
+    fs::rename(&kept, &image).expect("swap the disk image");
+    mount_image(host, &image);
+}
+
+fn mount_image(host: &Host, image: &Path) {
+    let script = format!("mount -o loop '{}' /disk && {PLACES}", image.display());
+    host.run_within(&["sh", "-c", &script], LIMIT).ok();
+}

@@ -1,0 +1,21 @@
+//! What happens on the other side: code of the program `rfs-testload`, which runs inside the hosts.
+
+pub mod door;
+pub mod init;
+pub mod load;
+pub mod root;
+
+use std::io;
+
+/// Runs one subcommand; returns the exit code.
+pub fn main(args: &[String]) -> io::Result<i32> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match *words.as_slice() {
+        ["hold", plan] => init::hold(plan),
+        ["init", plan] => init::init(plan),
+        ["enter", door, pid, ref command @ ..] => door::enter(door, pid, command),
+        ["append", path, stop] => load::append(path.as_ref(), stop.as_ref()),
+        ["reread", path, stop] => load::reread(path.as_ref(), stop.as_ref()),
+        _ => Err(io::Error::other(format!("rfs-testload: no such subcommand: {}", words.join(" ")))),
+    }
+}

@@ -1,0 +1,60 @@
+//! The daemon on a host.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::host::Host;
+use crate::ran::Ran;
+use crate::wait::poll;
+
+/// The daemon's command name.
+pub const BRICKD: &str = "rfs-brickd";
+
+/// The mount's command name.
+pub const MOUNTD: &str = "rfs-mountd";
+
+const STARTS: Duration = Duration::from_secs(30);
+
+impl Host {
+    /// Starts the daemon; returns once it answers. Panics, with its log, when it does not.
+    #[track_caller]
+    pub fn start_brickd(&self) {
+        self.start_brickd_with(&[], &[]);
+    }
+
+    /// The same with more arguments and environment.
+    #[track_caller]
+    pub fn start_brickd_with(&self, args: &[&str], env: &[(&str, &str)]) {
+        let argv: Vec<&str> = [&["/usr/local/sbin/rfs-brickd"], args].concat();
+        let mut daemon = self.spawn_with(BRICKD, &argv, env);
+        let answers = poll(STARTS, || match daemon.ended() {
+            Some(code) => Some(Err(code)),
+            None => self.tools(&["peer", "status"]).success().then_some(Ok(())),
+        });
+        assert!(answers == Some(Ok(())), "{}: rfs-brickd {answers:?}\n{}", self.name(), daemon.output());
+        *self.daemon() = Some(daemon);
+    }
+
+    /// Ends the daemon with TERM or KILL; returns its exit code.
+    #[track_caller]
+    pub fn stop_brickd(&self, signal: Signal) -> i32 {
+        self.kill(signal, BRICKD);
+        let daemon = self.daemon().take();
+        daemon.map_or(0, |mut daemon| daemon.wait(Duration::from_secs(10)))
+    }
+
+    /// Ends the daemon in good order.
+    #[track_caller]
+    pub fn stop_brickd_gracefully(&self) {
+        let code = self.stop_brickd(Signal::TERM);
+        assert_eq!(code, 0, "{}: exit code after SIGTERM\n{}", self.name(), self.log_tails(20));
+    }
+
+    /// Runs `rfs-tools` here.
+    #[track_caller]
+    #[must_use]
+    pub fn tools(&self, args: &[&str]) -> Ran {
+        self.run_within(&[&["rfs-tools"], args].concat(), Duration::from_secs(30))
+    }
+}
