@@ -3,6 +3,7 @@
 
 pub mod acl;
 pub mod admit;
+pub mod consensus;
 pub mod converge;
 pub mod locks;
 pub mod sessions;
