@@ -105,16 +105,27 @@ impl Acl {
     #[must_use]
     pub fn as_mode(&self) -> Option<u32> {
         let plain = self.entries.iter().all(|e| matches!(e.who, Who::Owner | Who::OwningGroup | Who::Other));
-        plain.then(|| {
-            self.entries.iter().fold(0, |mode, e| {
-                mode | u32::from(e.permissions)
-                    << match e.who {
-                        Who::Owner => 6,
-                        Who::OwningGroup => 3,
-                        _ => 0,
-                    }
-            })
-        })
+        plain.then(|| self.mode())
+    }
+
+    /// The nine mode bits that `stat` shows of an inode with this access list: the mask stands in for the group.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        let masked = self.entries.iter().any(|e| e.who == Who::Mask);
+        self.entries.iter().filter_map(|e| Some(u32::from(e.permissions) << mode_shift(e.who, masked)?)).sum()
+    }
+
+    /// This access list after chmod(2).
+    #[must_use]
+    pub fn with_mode(&self, mode: u32) -> Self {
+        let mut own = self.clone();
+        let masked = own.entries.iter().any(|e| e.who == Who::Mask);
+        for e in &mut own.entries {
+            if let Some(shift) = mode_shift(e.who, masked) {
+                e.permissions = (mode >> shift & 7) as u16;
+            }
+        }
+        own
     }
 
     /// What a new inode gets from this default list when a program asked for `mode`: its own list (`None` when mode bits
@@ -123,20 +134,26 @@ impl Acl {
     pub fn inherit(&self, mode: u32) -> (Option<Self>, u32) {
         let mut own = self.clone();
         let mut bits = mode & 0o777;
-        let has_mask = own.entries.iter().any(|e| e.who == Who::Mask);
+        let masked = own.entries.iter().any(|e| e.who == Who::Mask);
         for e in &mut own.entries {
-            let shift = match e.who {
-                Who::Owner => 6,
-                Who::Mask => 3,
-                Who::OwningGroup if !has_mask => 3,
-                Who::Other => 0,
-                _ => continue,
-            };
-            e.permissions &= (bits >> shift) as u16 & 7;
-            bits &= !(7 << shift) | u32::from(e.permissions) << shift;
+            if let Some(shift) = mode_shift(e.who, masked) {
+                e.permissions &= (bits >> shift) as u16 & 7;
+                bits &= !(7 << shift) | u32::from(e.permissions) << shift;
+            }
         }
         let mode = mode & !0o777 | bits;
         if own.as_mode().is_some() { (None, mode) } else { (Some(own), mode) }
+    }
+}
+
+/// Where an entry's permissions stand in the mode, if they do.
+fn mode_shift(who: Who, masked: bool) -> Option<u32> {
+    match who {
+        Who::Owner => Some(6),
+        Who::Mask => Some(3),
+        Who::OwningGroup if !masked => Some(3),
+        Who::Other => Some(0),
+        _ => None,
     }
 }
 
@@ -265,6 +282,13 @@ mod tests {
         for (default, asked, list, mode) in table {
             assert_eq!(default.inherit(*asked), (list.clone(), *mode), "{default:?} {asked:o}");
         }
+    }
+
+    #[test]
+    fn the_mask_stands_in_for_the_group() {
+        let list = acl(&[(O, 7), (U, 5), (G, 5), (M, 4), (X, 1)]);
+        assert_eq!(list.mode(), 0o741);
+        assert_eq!(list.with_mode(0o620), acl(&[(O, 6), (U, 5), (G, 5), (M, 2), (X, 0)]));
     }
 
     #[test]

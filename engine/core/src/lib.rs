@@ -7,3 +7,5 @@ pub mod consensus;
 pub mod converge;
 pub mod locks;
 pub mod sessions;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
