@@ -4,3 +4,4 @@ pub mod clock;
 pub mod durable;
 pub mod net;
 pub mod pool;
+pub mod tree;

@@ -1,0 +1,65 @@
+//! Data: written, allocated, punched.
+
+use bytes::Bytes;
+use rfs_model::op::Allocate;
+use rfs_model::{FileKind, InodeId};
+use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use rustix::io::Errno;
+
+use crate::tree::handle::{Access, Handle};
+use crate::tree::{Fault, Tree};
+
+/// Modes that give the same result when they are done twice. Collapsing and inserting ranges do not: they are refused at
+/// admission.
+const KNOWN_MODES: FallocateFlags = FallocateFlags::KEEP_SIZE
+    .union(FallocateFlags::PUNCH_HOLE)
+    .union(FallocateFlags::ZERO_RANGE)
+    .union(FallocateFlags::UNSHARE_RANGE);
+
+impl Tree {
+    pub(in crate::tree) fn write(&self, id: InodeId, offset: u64, data: &Bytes) -> Result<(), Fault> {
+        if self.known("write to", id)?.kind != FileKind::File {
+            return Err(Fault::Kind { path: self.path_of(id) });
+        }
+        self.write_later(id, offset, data)
+    }
+
+    pub(in crate::tree) fn allocate(&self, id: InodeId, range: Allocate) -> Result<(), Fault> {
+        let handle = self.file_for("allocate in", id)?;
+        self.step()?;
+        allocate_in(&handle, range).map_err(|e| Fault::system("allocate in", self.path_of(id), e))
+    }
+
+    pub(super) fn file_for(&self, doing: &'static str, id: InodeId) -> Result<std::sync::Arc<Handle>, Fault> {
+        let entry = self.known(doing, id)?;
+        if entry.kind != FileKind::File {
+            return Err(Fault::Kind { path: self.path_of(id) });
+        }
+        self.handle(id, &entry, Access::Write)
+    }
+}
+
+/// fallocate, and what comes to the same where the file system cannot.
+pub(super) fn allocate_in(handle: &Handle, range: Allocate) -> Result<(), Errno> {
+    let mode = FallocateFlags::from_bits_retain(range.mode);
+    if !KNOWN_MODES.contains(mode) {
+        return Err(Errno::OPNOTSUPP);
+    }
+    let end = range.offset.checked_add(range.len).ok_or(Errno::FBIG)?;
+    match fallocate(handle.fd(), mode, range.offset, range.len) {
+        Err(Errno::OPNOTSUPP) => {}
+        done => return done,
+    }
+    let zero = mode.contains(FallocateFlags::ZERO_RANGE);
+    if mode.contains(FallocateFlags::PUNCH_HOLE) {
+        return Err(Errno::OPNOTSUPP);
+    }
+    if zero {
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(handle.fd(), punch, range.offset, range.len)?;
+    }
+    if !mode.contains(FallocateFlags::KEEP_SIZE) && (handle.stat()?.st_size as u64) < end {
+        ftruncate(handle.fd(), end)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The index in memory, over the one on disk: what was changed since the last checkpoint, what the running checkpoint is
+//! writing, and a bounded cache of the rest. Applying a record writes nothing to the store.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use rfs_model::InodeId;
+
+use super::Fault;
+use super::entry::Entry;
+use super::store::{Checkpoint, Snapshot, Store};
+
+/// Changes since a checkpoint; `None`: the inode is gone.
+pub(super) type Changes = HashMap<InodeId, Option<Arc<Entry>>>;
+
+pub(super) struct IndexMap {
+    store: Store,
+    /// The store as of the last checkpoint.
+    base: Snapshot,
+    dirty: Changes,
+    /// What a running checkpoint writes.
+    frozen: Option<Arc<Changes>>,
+    clean: RefCell<LruCache<InodeId, Arc<Entry>>>,
+}
+
+impl IndexMap {
+    pub(super) fn new(store: Store, clean_entries: NonZeroUsize) -> Result<Self, Fault> {
+        let base = store.snapshot()?;
+        let clean = RefCell::new(LruCache::new(clean_entries));
+        Ok(Self { store, base, dirty: Changes::new(), frozen: None, clean })
+    }
+
+    pub(super) fn get(&self, id: InodeId) -> Result<Option<Arc<Entry>>, Fault> {
+        let newer = self.dirty.get(&id).or_else(|| self.frozen.as_ref()?.get(&id));
+        if let Some(change) = newer {
+            return Ok(change.clone());
+        }
+        if let Some(entry) = self.clean.borrow_mut().get(&id) {
+            return Ok(Some(entry.clone()));
+        }
+        let entry = self.base.get(id)?.map(Arc::new);
+        if let Some(entry) = &entry {
+            self.clean.borrow_mut().put(id, entry.clone());
+        }
+        Ok(entry)
+    }
+
+    pub(super) fn put(&mut self, id: InodeId, entry: Arc<Entry>) {
+        self.dirty.insert(id, Some(entry));
+        self.clean.get_mut().pop(&id);
+    }
+
+    pub(super) fn remove(&mut self, id: InodeId) {
+        self.dirty.insert(id, None);
+        self.clean.get_mut().pop(&id);
+    }
+
+    /// Changes one entry in place. False when there is no such inode.
+    pub(super) fn update(&mut self, id: InodeId, change: impl FnOnce(&mut Entry)) -> Result<bool, Fault> {
+        if let Some(Some(entry)) = self.dirty.get_mut(&id) {
+            change(Arc::make_mut(entry));
+            return Ok(true);
+        }
+        let Some(mut entry) = self.get(id)? else { return Ok(false) };
+        change(Arc::make_mut(&mut entry));
+        self.put(id, entry);
+        Ok(true)
+    }
+
+    /// Entries that the next checkpoint will write.
+    pub(super) fn dirty_entries(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// What has changed is frozen, and changes from now on belong to the next checkpoint.
+    ///
+    /// # Panics
+    /// When a checkpoint is running.
+    pub(super) fn freeze(&mut self) -> (Store, Arc<Changes>) {
+        assert!(self.frozen.is_none(), "a checkpoint is running already");
+        let frozen = Arc::new(std::mem::take(&mut self.dirty));
+        self.frozen = Some(frozen.clone());
+        (self.store.clone(), frozen)
+    }
+
+    /// The frozen changes are in the store.
+    pub(super) fn thaw(&mut self) -> Result<(), Fault> {
+        let frozen = self.frozen.take();
+        assert!(frozen.is_some(), "no checkpoint is running");
+        self.base = self.store.snapshot()?;
+        Ok(())
+    }
+
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, Fault> {
+        self.base.checkpoint()
+    }
+
+    /// The index as of the last checkpoint, for a thread of its own.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Fault> {
+        self.store.snapshot()
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests of the tree on a real file system: tmpfs where it is there and can hold identities, else the temporary directory.
+
+mod apply;
+mod checkpoint;
+mod history;
+mod listing;
+mod model;
+mod picture;
+mod rig;

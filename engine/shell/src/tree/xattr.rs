@@ -1,0 +1,55 @@
+//! Extended attributes as mounts see them.
+
+use bytes::Bytes;
+use rfs_model::InodeId;
+
+use super::handle::Access;
+use super::layout::is_private_xattr;
+use super::{Fault, Tree};
+
+impl Tree {
+    /// Value of one attribute, ACLs under their names `system.posix_acl_access` and `system.posix_acl_default`. `None` when
+    /// the inode has none of that name, or does not exist.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn xattr(&self, id: InodeId, name: &[u8]) -> Result<Option<Bytes>, Fault> {
+        if is_private_xattr(name) {
+            return Ok(None);
+        }
+        let Some(entry) = self.index.get(id)? else { return Ok(None) };
+        let value = self.handle(id, &entry, Access::Read)?.xattr(name);
+        let value = value.map_err(|e| Fault::system("read an attribute of", self.path_of(id), e))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// Names of all attributes but the brick's own, sorted; `None` when the inode does not exist.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn xattr_names(&self, id: InodeId) -> Result<Option<Vec<Bytes>>, Fault> {
+        let Some(entry) = self.index.get(id)? else { return Ok(None) };
+        let names = self.handle(id, &entry, Access::Read)?.xattr_names();
+        let mut names = names.map_err(|e| Fault::system("list the attributes of", self.path_of(id), e))?;
+        names.retain(|name| !is_private_xattr(name));
+        names.sort_unstable();
+        Ok(Some(names.into_iter().map(Bytes::from).collect()))
+    }
+
+    /// Bytes that all attributes take, the brick's own included; see [`rfs_core::admit::TreeView::xattr_bytes`].
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn xattr_bytes(&self, id: InodeId) -> Result<u64, Fault> {
+        let Some(entry) = self.index.get(id)? else { return Ok(0) };
+        let handle = self.handle(id, &entry, Access::Read)?;
+        let wrong = |e| Fault::system("list the attributes of", self.path_of(id), e);
+        let rounded = |n: usize| n.next_multiple_of(4) as u64;
+        let mut sum = 0;
+        for name in handle.xattr_names().map_err(wrong)? {
+            let value = handle.xattr(&name).map_err(wrong)?.unwrap_or_default();
+            sum += 16 + rounded(name.len()) + rounded(value.len());
+        }
+        Ok(sum)
+    }
+}
