@@ -1,0 +1,59 @@
+//! The program as a whole.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn benches(args: &[&str], path: Option<&Path>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rfs-benches"));
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    command.args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_job_runs_in_a_plain_directory_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().to_str().unwrap();
+    let args = ["fio", at, "--jobs", "rand-write-4k-fsync,create", "--runtime", "1", "--size", "1M"];
+    let table = benches(&args, None);
+    assert!(table.status.success(), "{}", text(&table.stderr));
+    let lines: Vec<String> = text(&table.stdout).lines().map(str::to_owned).collect();
+    assert!(lines[0].starts_with("JOB") && lines[0].ends_with("DONE MEANS"), "{lines:?}");
+    let column = lines[0].find("DONE MEANS").unwrap();
+    assert!(
+        lines[1..].iter().all(|l| l.len() > column && l[column..].starts_with("a returned")),
+        "{lines:#?}"
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let json = benches(&[&args[..], &["--json"]].concat(), None);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let kinds: Vec<_> =
+        value["rows"].as_array().unwrap().iter().map(|r| r["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["write", "sync", "write", "sync", "create"]);
+    assert!(value["rows"].as_array().unwrap().iter().all(|r| r["per_s"].as_f64().unwrap() > 0.0));
+}
+
+#[test]
+fn what_cannot_be_is_said_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().to_str().unwrap();
+    let nowhere = dir.path().join("none");
+    let cases: [(&[&str], Option<&Path>, &str); 4] = [
+        (&["fio", at], Some(dir.path()), "fio is not installed"),
+        (&["fio", nowhere.to_str().unwrap()], None, "cannot write to"),
+        (&["fio", at, "--jobs", "nonsense"], None, "no job is called 'nonsense'"),
+        (&["fio", at, "--jobs", "seq-write-4k", "--size", "nonsense"], None, "fio failed at seq-write-4k"),
+    ];
+    for (args, path, want) in cases {
+        let said = benches(args, path);
+        assert_eq!(said.status.code(), Some(1), "{args:?}");
+        assert!(text(&said.stderr).contains(want), "{args:?}: {}", text(&said.stderr));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
