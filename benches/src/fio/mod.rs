@@ -64,6 +64,9 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         print!("{}", table::text(&Row::HEAD, &report.rows.iter().map(Row::cells).collect::<Vec<_>>()));
+        println!(
+            "What is safe when an operation is done depends on the file system; for rfs see docs/semantics.md."
+        );
     }
     Ok(())
 }

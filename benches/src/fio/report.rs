@@ -127,7 +127,7 @@ fn of(job: &Job, measured: &Measured) -> Vec<Row> {
     rows
 }
 
-const READ: &str = "nothing to lose";
+const READ: &str = "read() returned";
 
 /// fio gives no rate of syncs; they run as long as the writes do.
 fn per_write(measured: &Measured, syncs: u64) -> f64 {
