@@ -21,6 +21,8 @@ mod state;
 mod verdict;
 mod view;
 mod xattr;
+#[cfg(test)]
+mod tests;
 
 pub use desk::{Received, Violation};
 pub use front::{Attach, Front, Progress};

@@ -2,8 +2,10 @@
 
 mod bench;
 mod content;
+mod rng;
 mod tree;
 
 pub use bench::{Cut, MemBench};
 pub use content::Content;
+pub use rng::Rng;
 pub use tree::{Body, MemTree, Node};

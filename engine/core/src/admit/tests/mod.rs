@@ -1,0 +1,9 @@
+//! Tests of admission: tables, a model with random histories, exactly-once across leaders.
+
+mod model;
+mod once;
+mod reference;
+mod rig;
+mod space;
+mod tables;
+mod volatile;
