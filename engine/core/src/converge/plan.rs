@@ -58,7 +58,8 @@ impl Plan {
         assert!(index > self.through, "record {index} after {}", self.through);
         self.through = index;
         for (parent, name, value) in slots(&stamped.op) {
-            self.slots.insert((parent, name.clone()), value);
+            // Copied: a slice would hold the whole buffer that the record was read into.
+            self.slots.insert((parent, Bytes::copy_from_slice(name)), value);
         }
         for t in touched(&stamped.op, stamped.time) {
             self.touch(t.id, Touch { version: index, ctime: stamped.time, mtime: t.mtime });
@@ -80,9 +81,9 @@ impl Plan {
                     uid: *uid,
                     gid: *gid,
                     rdev: *rdev,
-                    target: target.clone(),
-                    acl_access: acl_access.clone(),
-                    acl_default: acl_default.clone(),
+                    target: Bytes::copy_from_slice(target),
+                    acl_access: Bytes::copy_from_slice(acl_access),
+                    acl_default: Bytes::copy_from_slice(acl_default),
                 };
                 self.made.insert(*id, made);
             }
@@ -134,6 +135,11 @@ impl Plan {
     #[must_use]
     pub fn made(&self, id: InodeId) -> Option<&Made> {
         self.made.get(&id)
+    }
+
+    /// All inodes that these records made, dead or alive.
+    pub fn makes(&self) -> impl Iterator<Item = (InodeId, &Made)> {
+        self.made.iter().map(|(id, made)| (*id, made))
     }
 
     /// Inodes that these records made and that still exist after them, named or orphaned.

@@ -93,7 +93,6 @@ impl Tree {
             times: std::cell::RefCell::default(),
             run: std::cell::RefCell::default(),
             found: std::collections::HashMap::new(),
-            spare_names: 0,
             #[cfg(test)]
             trip: std::cell::Cell::new(None),
             root: root.clone(),

@@ -43,6 +43,8 @@ pub enum Fault {
     Record { index: Index, op: &'static str, fault: Box<Fault> },
     #[error("the log does not cover index {floor}, which the copied tree has seen; it ends at {end}")]
     Short { floor: Index, end: Index },
+    #[error("the log cannot be read: {0}")]
+    Log(String),
     #[error("the copy from the other brick is not well formed: {0}")]
     Copy(String),
     #[error("this volume cannot do {0} here")]

@@ -12,6 +12,7 @@
 mod apply;
 mod brick;
 mod checkpoint;
+mod converge;
 mod entry;
 mod fault;
 mod handle;
@@ -43,6 +44,7 @@ use rfs_model::{Index, InodeId, Term};
 pub use apply::{Applied, Leftover, Prelude};
 pub use brick::RootAttr;
 pub use checkpoint::{CheckpointDone, CheckpointJob};
+pub use converge::{Converged, Each, Replay};
 pub use entry::{Entry, Place};
 pub use fault::Fault;
 pub use label::{read_label, write_label};
@@ -100,8 +102,6 @@ pub struct Tree {
     run: RefCell<Run>,
     /// Where recovery has found what is not where the index says.
     found: HashMap<InodeId, Place>,
-    /// For names in limbo that identities cannot give.
-    spare_names: u64,
     #[cfg(test)]
     trip: std::cell::Cell<Option<u64>>,
 }

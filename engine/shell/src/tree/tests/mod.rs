@@ -2,6 +2,7 @@
 
 mod apply;
 mod checkpoint;
+mod converge;
 mod history;
 mod listing;
 mod model;

@@ -15,8 +15,11 @@ pub const TERM: Term = Term(3);
 pub const ROOT_ATTR: RootAttr =
     RootAttr { mode: 0o755, uid: 0, gid: 0, time: Timestamp { secs: 900, nanos: 9 } };
 
-/// A directory for a brick, on tmpfs when that can hold identities.
+/// A directory for a brick: in `RFS_TEST_DIR` where that is set, on tmpfs when that can hold identities.
 pub fn scratch() -> TempDir {
+    if let Some(dir) = std::env::var_os("RFS_TEST_DIR") {
+        return tempfile::tempdir_in(dir).unwrap();
+    }
     let fast = Path::new("/dev/shm");
     if let Ok(dir) = tempfile::tempdir_in(fast)
         && rustix::fs::setxattr(dir.path(), "trusted.rfs.id", b"0", rustix::fs::XattrFlags::empty()).is_ok()
@@ -98,6 +101,11 @@ impl Rig {
         let job = self.tree.checkpoint_begin(Bytes::from_static(state)).unwrap();
         let done = job.run().unwrap();
         self.tree.checkpoint_done(done).unwrap();
+    }
+
+    /// Closes the brick without a word: its directory, and what keeps it.
+    pub fn close(self) -> (PathBuf, TempDir) {
+        (self.dir, self._temp)
     }
 
     /// Closes the brick without a word, and opens it again.
