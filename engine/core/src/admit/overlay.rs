@@ -25,9 +25,9 @@ pub struct Pending {
     pub locks: Index,
     /// The newest record about its extended attributes.
     pub xattrs: Index,
-    /// Its kind, while it is known without asking the tree.
+    /// Its kind, once a pending record has looked at it.
     pub kind: Option<FileKind>,
-    /// Its size after the newest record, once one has changed it.
+    /// Its size after the newest record, once one has changed it; `kind` is known then.
     pub size: Option<u64>,
     /// The newest record of each session that has one.
     by_session: Vec<(SessionId, Index)>,

@@ -85,13 +85,11 @@ impl Scene<'_> {
     /// An inode whose names and owner do not matter: writes go on while its birth is on the way.
     pub fn inode(&self, id: InodeId) -> Judged<Inode> {
         unless_pending(self.over.still(id, |p| p.dies))?;
-        let pending = self.over.inode(id);
-        if let Some(Pending { kind: Some(kind), size: Some(size), .. }) = pending {
+        if let Some(Pending { kind: Some(kind), size: Some(size), .. }) = self.over.inode(id) {
             return Ok(Inode { id, kind: *kind, size: *size });
         }
         let attr = self.attr(id)?;
-        let size = pending.and_then(|p| p.size).unwrap_or(attr.size);
-        Ok(Inode { id, kind: attr.kind, size })
+        Ok(Inode { id, kind: attr.kind, size: attr.size })
     }
 
     /// A regular file, for data.
