@@ -56,6 +56,15 @@ pub fn testload() -> &'static Path {
     })
 }
 
+/// The library that shifts a process's wall clock; see `examples/clock_jump.rs`.
+pub fn clock_jump() -> PathBuf {
+    let library = profile_folder().join("examples/libclock_jump.so");
+    if !library.is_file() {
+        build(&["-p", "rfs-cluster", "--example", "clock_jump"]);
+    }
+    library
+}
+
 /// `target/debug` or the like: where the running program, or the `deps` folder that holds it, lies.
 fn profile_folder() -> PathBuf {
     let program = env::current_exe().expect("path of this program");

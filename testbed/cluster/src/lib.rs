@@ -9,6 +9,7 @@
 
 pub mod binaries;
 pub mod cluster;
+pub mod damage;
 pub mod disk;
 pub mod enter;
 pub mod folder;
@@ -23,6 +24,7 @@ pub mod servers;
 pub mod spawned;
 pub mod switch;
 pub mod tree;
+pub mod trial;
 pub mod volume;
 pub mod wait;
 
@@ -33,4 +35,6 @@ pub use load::{Load, Summary};
 pub use ran::Ran;
 pub use rustix::process::Signal;
 pub use spawned::Spawned;
+pub use trial::{full, scaled};
+pub use volume::{BRICK, MOUNT, Replica, VOLUME};
 pub use wait::{holds_within, until};

@@ -35,6 +35,13 @@ impl Ran {
         self.stdout
     }
 
+    /// Ended with that exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> String {
+        assert!(self.code == Some(code), "wanted exit {code}: {self}");
+        self.stdout
+    }
+
     /// Refused: exit 1, 2 or 32 (mount), at most two lines, and one of the words (any case) among them.
     #[track_caller]
     pub fn refused(self, words: &[&str]) -> String {

@@ -1,0 +1,19 @@
+//! rfs as a whole, on hosts of its own: real processes, kernels, mounts and networks, and what can go wrong with them.
+//!
+//! One program, so that it is linked once; each subject is a module. `RFS_FULL=1` makes every test longer, none different.
+
+mod clock;
+mod daemon;
+mod damage;
+mod faults_network;
+mod faults_process;
+mod full_disk;
+mod hard_case;
+mod heal;
+mod local_reads;
+mod power;
+mod real_work;
+mod refusals;
+mod shapes;
+mod sqlite;
+mod tutorial;
