@@ -123,10 +123,10 @@ pub enum Request {
     /// The caller's pool state, to be merged. Answer: [`Reply::Exchanged`] with the merged state. `port` is where the
     /// caller listens.
     Exchange { port: u16, pool: PoolState },
-    /// Become a node of the caller's pool. The caller's own entry is in `pool`; it listens on `port`; `known_as` is how the
-    /// caller reached this node. Refused when this node is in another pool or owns volumes; again = success.
-    /// Answer: [`Reply::Identity`]. Durable on return.
-    Join { known_as: String, port: u16, secret: PoolSecret, pool: PoolState },
+    /// Become a node of the caller's pool. The caller is `from`, listens on `port`, and reached this node by the name
+    /// `known_as`. Refused when this node is in another pool or owns volumes; again = success. Answer:
+    /// [`Reply::Exchanged`] with the state that both have from now on. Durable on return.
+    Join { from: NodeId, known_as: String, port: u16, secret: PoolSecret, pool: PoolState },
     /// Be a pool of one again. Answer: [`Reply::Done`]. Durable on return.
     Leave,
     /// First half of a create: reserve the name; where `state` has a brick of this node, check its path and make the
@@ -142,9 +142,8 @@ pub enum Request {
     Change { volume: VolumeId, change: VolumeChange },
     /// As [`Request::Change`], for operations.
     OperateHere { volume: VolumeId, operation: Operation },
-    /// The volume's state as applied here. Answer: [`Reply::State`], or [`Reply::NotLeader`] where another is known to
-    /// lead and `leader_only`.
-    StateHere { volume: VolumeId, leader_only: bool },
+    /// The volume's state as applied here. Answer: [`Reply::State`].
+    StateHere { volume: VolumeId },
     /// The report of this node's brick. Answer: [`Reply::Reports`].
     ReportHere { volume: VolumeId },
 }
@@ -229,8 +228,13 @@ mod tests {
             removed: false,
         };
         pool.nodes.insert(NodeId([1; 16]), entry);
-        let request =
-            Request::Join { known_as: "server2".into(), port: PORT, secret: PoolSecret::new([9; 32]), pool };
+        let request = Request::Join {
+            from: NodeId([1; 16]),
+            known_as: "server2".into(),
+            port: PORT,
+            secret: PoolSecret::new([9; 32]),
+            pool,
+        };
         let mut deframer = Deframer::new();
         deframer.push(&to_frame(&request));
         let (kind, payload) = deframer.next_frame().unwrap().unwrap();

@@ -104,8 +104,9 @@ pub enum Reply {
     Exchanged(PoolState),
     State {
         state: VolumeState,
-        /// As in [`VolumeRow::as_of_ms`].
-        as_of_ms: Option<u64>,
+        /// Who leads, as far as the answering brick knows: the state is the newest when that is itself.
+        leader: Option<NodeId>,
+        as_of_ms: u64,
     },
     /// Another node leads (`None`: unknown; `why` then names the brick that is waited for, if that is known).
     NotLeader {
