@@ -56,13 +56,13 @@ pub fn testload() -> &'static Path {
     })
 }
 
-/// The library that shifts a process's wall clock; see `examples/clock_jump.rs`.
-pub fn clock_jump() -> PathBuf {
-    let library = profile_folder().join("examples/libclock_jump.so");
-    if !library.is_file() {
+/// The library that shifts a process's wall clock; see `examples/clock_jump.rs`. `cargo test` builds no such examples.
+pub fn clock_jump() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
         build(&["-p", "rfs-cluster", "--example", "clock_jump"]);
-    }
-    library
+        profile_folder().join("examples/libclock_jump.so")
+    })
 }
 
 /// `target/debug` or the like: where the running program, or the `deps` folder that holds it, lies.
