@@ -154,6 +154,16 @@ impl Connection {
         self.sink.send(&frames).await
     }
 
+    /// Exactly `N` bytes that are no frame, from a socket of our own.
+    ///
+    /// # Errors
+    /// [`NetError::Io`], the end of the stream included.
+    pub async fn recv_exact<const N: usize>(&mut self) -> Result<[u8; N], NetError> {
+        let mut out = [0; N];
+        self.source.stream.read_exact(&mut out).await?;
+        Ok(out)
+    }
+
     #[must_use]
     pub fn hangup(&self) -> Hangup {
         self.hangup.clone()

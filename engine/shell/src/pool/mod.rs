@@ -33,4 +33,4 @@ mod tests;
 pub use file::{FileError, PoolFile, StateDir};
 pub use line::{Dial, Tcp};
 pub use seam::{BrickSpec, Bricks, LocalBoxFuture, ProposeError, ReplicaSet};
-pub use service::Pool;
+pub use service::{Asker, Pool};

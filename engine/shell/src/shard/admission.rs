@@ -1,0 +1,138 @@
+//! A leader's turn with its mounts: requests become records.
+
+use std::rc::Rc;
+
+use rfs_core::admit::{Received, Verdict};
+use rfs_core::consensus::Input;
+use rfs_model::client::{Mutation, ToBrick, ToMount};
+use rfs_model::codec::Encode;
+use rfs_model::hello::Purpose;
+use rfs_model::op::Stamped;
+use rfs_model::{Record, RecordKind, Seq, SessionId};
+
+use super::mounts::ConnId;
+use super::{Inner, Shard, TreeState};
+use crate::clock;
+
+/// Records and bytes that one journal write takes at the most.
+const BATCH_RECORDS: usize = 1024;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+impl Inner {
+    /// Whether requests can be admitted: this brick leads, and its tree holds its whole log.
+    pub(crate) fn serves(&self) -> bool {
+        self.front.is_leading() && matches!(self.tree, TreeState::Ready(_)) && self.state.started
+    }
+
+    /// This leader's first record is applied: the tree and the sessions are those of the whole log.
+    pub(super) fn start_leading(&mut self) {
+        let Some((term, _)) = self.core.leading() else { return };
+        self.front.lead(term, clock::boottime_us() / 1000);
+        self.report_own_room();
+    }
+
+    pub(super) fn stop_leading(&mut self) {
+        if self.front.is_leading() {
+            self.front.reset();
+        }
+        self.opening.clear();
+        self.queries.drop_all();
+        self.mounts.dismiss_all(&ToMount::NotLeader);
+        self.fail_proposals();
+    }
+
+    pub(super) fn tick_sessions(&mut self, now_us: u64) {
+        if !self.front.is_leading() || !self.core.lease_valid(now_us) {
+            return;
+        }
+        for session in self.front.tick(now_us / 1000) {
+            self.session_closed(session);
+        }
+    }
+
+    /// Judges what has come, until a turn's batch is full or nothing more can be judged.
+    pub(super) fn admit(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        let mut bytes = 0;
+        while self.batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES && self.failed.is_none() {
+            let Some((term, next)) = self.core.leading().filter(|_| self.serves()) else { return };
+            let TreeState::Ready(tree) = &self.tree else { return };
+            match self.front.admit_next(&**tree, clock::now(), next) {
+                Ok(Some(Verdict::Record(stamped))) => {
+                    let record = self.record_of(next, term, &stamped);
+                    bytes += record.payload.len();
+                    let meta = record.meta;
+                    self.enter(record);
+                    self.step(shard, now_us, Input::Proposed { meta });
+                }
+                Ok(Some(Verdict::Answer { session, seq, outcome })) => match outcome.answer(&**tree) {
+                    Ok(Ok(done)) => self.mounts.done(session, seq, done),
+                    Ok(Err(why)) => self.mounts.refused(session, seq, why),
+                    Err(fault) => self.fail(fault.to_string()),
+                },
+                Ok(None) => return,
+                Err(fault) => self.fail(fault.to_string()),
+            }
+        }
+    }
+
+    fn record_of(&self, index: rfs_model::Index, term: rfs_model::Term, stamped: &Stamped) -> Record {
+        Record::new(index, term, RecordKind::Op, self.chain, stamped.encoded().into())
+    }
+
+    pub(super) fn mount_message(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        conn: ConnId,
+        message: ToBrick,
+    ) {
+        let Some(mount) = self.mounts.get(conn) else { return };
+        let (session, purpose) = (mount.session, mount.purpose);
+        match message {
+            ToBrick::Query { tag, at, op } => self.ask(shard, now_us, conn, tag, at, op),
+            _ if purpose == Purpose::LocalReads => {}
+            ToBrick::Mutate { seq, lowest_kept, op } => self.receive(conn, session, seq, lowest_kept, op),
+            ToBrick::Beat { lowest_kept } => self.front.heard(session, lowest_kept),
+            ToBrick::Detach {} => {
+                self.front.close(session);
+                if let Some(mount) = self.mounts.detach(conn) {
+                    mount.outbox.finish();
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, conn: ConnId, session: SessionId, seq: Seq, lowest_kept: Seq, op: Mutation) {
+        let outcome = match self.front.receive(session, seq, lowest_kept, op) {
+            Ok(Received::Queued | Received::OnItsWay(_)) => return,
+            Ok(Received::Known(outcome)) => outcome,
+            Err(violation) => {
+                tracing::warn!(%session, "a mount is sent away: {violation}");
+                self.mounts.detach(conn);
+                return;
+            }
+        };
+        let TreeState::Ready(tree) = &self.tree else { return };
+        match outcome.answer(&**tree) {
+            Ok(Ok(done)) => self.mounts.done(session, seq, done),
+            Ok(Err(why)) => self.mounts.refused(session, seq, why),
+            Err(fault) => self.fail(fault.to_string()),
+        }
+    }
+
+    pub(super) fn mount_down(&mut self, conn: ConnId) {
+        if let Some(mount) = self.mounts.detach(conn)
+            && mount.purpose == Purpose::Session
+            && self.mounts.of(mount.session).is_none()
+        {
+            self.front.detach(mount.session);
+        }
+        self.queries.forget(conn);
+    }
+
+    pub(super) fn session_closed(&mut self, session: SessionId) {
+        if let Some(mount) = self.mounts.of(session) {
+            mount.outbox.close();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Checkpoints: the log up to N synced, then the tree, then the index that says so.
+
+use std::rc::Rc;
+
+use rfs_model::Index;
+
+use super::{Event, Inner, Shard, TreeState};
+use crate::tree::{CheckpointDone, CheckpointJob};
+
+/// Age of a checkpoint after which the next one is due, microseconds.
+const AGE_US: u64 = 30_000_000;
+/// Bytes applied since, after which it is due.
+const BYTES: u64 = 256 * 1024 * 1024;
+/// Changed inodes since, after which it is due: they are kept in memory.
+const ENTRIES: usize = 200_000;
+
+#[derive(Default)]
+pub(crate) struct Checkpoints {
+    /// The last one that is done.
+    pub index: Index,
+    begun_us: u64,
+    bytes_then: u64,
+    state: State,
+    /// One is wanted as soon as possible.
+    wanted: bool,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Idle,
+    /// Begun; the log is being synced up to its index.
+    Syncing(Box<CheckpointJob>),
+    Running,
+}
+
+impl Checkpoints {
+    pub fn at(index: Index, now_us: u64) -> Self {
+        Self { index, begun_us: now_us, ..Self::default() }
+    }
+}
+
+impl Inner {
+    pub(super) fn tick_checkpoint(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        let TreeState::Ready(tree) = &self.tree else { return };
+        let c = &self.checkpoint;
+        // After recovery the sessions are behind the tree for a while: no index names both.
+        let something = tree.applied() > c.index && tree.applied() == self.applied();
+        let due = c.wanted
+            || now_us.saturating_sub(c.begun_us) >= AGE_US
+            || self.feed.bytes_applied - c.bytes_then >= BYTES
+            || tree.dirty_entries() >= ENTRIES;
+        if something && due && matches!(c.state, State::Idle) {
+            self.begin_checkpoint(shard, now_us);
+        }
+    }
+
+    /// Begins a checkpoint at the applied index, unless one is under way: then the next one is begun after it.
+    pub(crate) fn want_checkpoint(&mut self) {
+        self.checkpoint.wanted = true;
+    }
+
+    fn begin_checkpoint(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        let snapshot = self.front.snapshot().into();
+        let TreeState::Ready(tree) = &mut self.tree else { return };
+        let job = match tree.checkpoint_begin(snapshot) {
+            Ok(job) => job,
+            Err(e) => return self.fail(e.to_string()),
+        };
+        (self.checkpoint.wanted, self.checkpoint.begun_us) = (false, now_us);
+        self.checkpoint.bytes_then = self.feed.bytes_applied;
+        self.checkpoint.state = State::Syncing(Box::new(job));
+        if self.journal.synced() >= self.journal.last().index {
+            self.checkpoint_log_synced(shard, self.journal.synced());
+        } else {
+            self.sync_now(shard);
+        }
+    }
+
+    /// The log is durable up to `upto`: the checkpoint that waits for that may go on.
+    pub(super) fn checkpoint_log_synced(&mut self, shard: &Rc<Shard>, upto: Index) {
+        match std::mem::take(&mut self.checkpoint.state) {
+            State::Syncing(job) if job.index() <= upto => {
+                self.checkpoint.state = State::Running;
+                let inbox = Rc::clone(&shard.inbox);
+                glommio::spawn_local(async move {
+                    let run = move || job.run().map_err(|e| e.to_string());
+                    inbox.push(Event::CheckpointDone(glommio::executor().spawn_blocking(run).await));
+                })
+                .detach();
+            }
+            State::Syncing(job) => {
+                self.checkpoint.state = State::Syncing(job);
+                self.sync_now(shard);
+            }
+            other => self.checkpoint.state = other,
+        }
+    }
+
+    pub(super) fn checkpoint_done(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        result: Result<CheckpointDone, String>,
+    ) {
+        self.checkpoint.state = State::Idle;
+        let TreeState::Ready(tree) = &mut self.tree else { return };
+        let index = match result.and_then(|done| tree.checkpoint_done(done).map_err(|e| e.to_string())) {
+            Ok(index) => index,
+            Err(e) => return self.fail(format!("cannot make a checkpoint: {e}")),
+        };
+        self.checkpoint.index = index;
+        let base = self.journal.base().index;
+        self.journal.release(index);
+        let now = self.journal.base();
+        if now.index > base {
+            let base = rfs_model::config::Position::new(now.term, now.index);
+            self.step(shard, now_us, rfs_core::consensus::Input::Trimmed { base });
+        }
+        self.resync_checkpointed(shard, now_us, index);
+        tracing::debug!(%index, "checkpoint");
+    }
+
+    /// Whether nothing more is to be done for the checkpoint to hold all that is applied.
+    pub(super) fn is_checkpointed(&self) -> bool {
+        match &self.tree {
+            TreeState::Ready(tree) => {
+                tree.applied() == self.checkpoint.index && matches!(self.checkpoint.state, State::Idle)
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A replica set on this node: one brick's core, journal, tree, links and mounts, owned by one task.
+//!
+//! Everything that happens arrives as an [`Event`] in the shard's inbox. The task takes all that came at once, a *turn*:
+//!
+//! ```text
+//! events ─► core.step ─► effects          requests ─► front.admit ─► records
+//!                   └──────────┬──────────────────────────┘
+//!                    one journal write for the turn
+//!                    one frame for each follower, acks
+//!                    committed records ─► tree, front ─► answers
+//! ```
+//!
+//! Nothing in a turn awaits. What takes long (fdatasync, saving the hard state, reading old segments, checkpoints, big
+//! truncates) runs elsewhere and comes back as an event.
+
+mod accept;
+mod admission;
+mod apply;
+mod brick;
+mod checkpoint;
+mod converge;
+mod drive;
+mod info;
+mod journal;
+mod leave;
+pub mod life;
+pub mod links;
+mod mounts;
+mod operate;
+mod peers;
+mod queries;
+mod queue;
+mod resync;
+mod seats;
+mod start;
+mod status;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rfs_core::admit::Front;
+use rfs_core::consensus::{Consensus, Effect, Ticket};
+use rfs_model::client::ToBrick;
+use rfs_model::hard::HardState;
+use rfs_model::hello::SeatClass;
+use rfs_model::options::Options;
+use rfs_model::peer::WitnessReply;
+use rfs_model::volume::VolumeState;
+use rfs_model::{Index, NodeId, Record, SeatId, VolumeId};
+
+use crate::clock;
+use crate::journal::{Journal, JournalError};
+use crate::net::handshake::Secret;
+use crate::tree::{CheckpointDone, Fault, Tree};
+
+pub use brick::NodeBricks;
+pub use links::{Addresses, LinkEvent};
+pub use mounts::MountHello;
+pub use seats::WitnessHello;
+
+use links::Link;
+use mounts::{ConnId, Mounts};
+use queries::Queries;
+use queue::Inbox;
+
+/// Time between two ticks: less than half of the shortest interval of the protocol.
+const TICK: Duration = Duration::from_millis(15);
+
+/// What happens to a shard.
+pub(crate) enum Event {
+    Tick,
+    /// There is more to do than fitted into one turn.
+    More,
+    Link(LinkEvent),
+    Peer { from: NodeId, frame: wire::PeerFrame },
+    SeatUp { seat: SeatId, class: SeatClass, host: String, outbox: Rc<queue::Outbox> },
+    Seat { seat: SeatId, reply: WitnessReply },
+    SeatDown { seat: SeatId, outbox: Rc<queue::Outbox> },
+    MountUp { hello: MountHello, connection: crate::net::Connection },
+    Mount { conn: ConnId, message: ToBrick },
+    MountDown { conn: ConnId },
+    Synced(Result<Index, JournalError>),
+    StateSaved { ticket: Ticket, result: std::io::Result<()> },
+    /// Old records, for the tree.
+    Loaded(Result<Vec<Record>, JournalError>),
+    /// Old records, for a follower.
+    ShipLoaded { ship: drive::Ship, records: Result<Vec<Record>, JournalError> },
+    /// The slow part of a record is done; it may be applied now.
+    PreludeDone(Result<(), Fault>),
+    CheckpointDone(Result<CheckpointDone, String>),
+    Converged(Box<converge::Converged>),
+    ReadDone { read: Box<queries::Asked>, data: Result<bytes::Bytes, Fault> },
+    Listed { read: Box<queries::Asked>, listed: Result<crate::tree::Listed, Fault> },
+    Resync(resync::ResyncEvent),
+    Propose { state: VolumeState, answer: operate::Answer },
+    Operate { operation: rfs_model::admin::Operation, answer: operate::OperateAnswer },
+    Leave,
+}
+
+impl From<LinkEvent> for Event {
+    fn from(event: LinkEvent) -> Self {
+        Self::Link(event)
+    }
+}
+
+/// What a shard needs of its daemon.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub me: NodeId,
+    pub secret: Secret,
+    /// Where to dial a node of the pool.
+    pub addresses: Addresses,
+    /// Called when a volume record was applied.
+    pub volume_changed: Rc<dyn Fn(&VolumeState)>,
+}
+
+/// How a shard ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// In good order, marked clean.
+    Clean,
+    /// The leave did not come to an end in time.
+    Hasty,
+    /// The brick found itself wrong and stopped; why, in one line.
+    Failed(String),
+}
+
+/// The handle: shared by the accept loop, the pool service and the shard's own tasks.
+pub struct Shard {
+    pub volume: VolumeId,
+    pub path: PathBuf,
+    pub(crate) around: Surroundings,
+    pub(crate) inbox: Rc<Inbox<Event>>,
+    pub(crate) inner: RefCell<Inner>,
+    end: RefCell<Option<End>>,
+    ended: Cell<Option<std::task::Waker>>,
+}
+
+/// Whether the tree may be used.
+pub(crate) enum TreeState {
+    Ready(Box<Tree>),
+    /// It may hold any part of what came after its checkpoint: recovery begins when the core knows a commit index.
+    Torn(Box<Tree>),
+    /// Recovery is at work on a thread of its own, up to this index.
+    Converging(Index),
+    /// A full copy from another brick replaces it.
+    Resyncing,
+}
+
+/// All that the shard's task owns.
+pub(crate) struct Inner {
+    pub me: NodeId,
+    pub state: VolumeState,
+    pub options: Options,
+    pub core: Consensus,
+    pub effects: VecDeque<Effect>,
+    pub journal: Journal,
+    /// Records of this turn that are not in the journal yet.
+    pub batch: Vec<Record>,
+    /// Checksum of the newest record's header, those of the batch included.
+    pub chain: u32,
+    /// Records that came with the append being stepped.
+    pub incoming: Vec<Record>,
+    pub tree: TreeState,
+    pub front: Front,
+    pub committed: Index,
+    pub durable: Index,
+    /// This leader's first record.
+    pub noop: Option<Index>,
+    pub links: BTreeMap<NodeId, Rc<Link>>,
+    pub seats: seats::Seats,
+    pub mounts: Mounts,
+    pub opening: Vec<accept::Opening>,
+    pub queries: Queries,
+    pub syncing: journal::Syncing,
+    pub saving: drive::Saving,
+    pub feed: apply::Feed,
+    pub checkpoint: checkpoint::Checkpoints,
+    pub infos: info::Infos,
+    pub resync: resync::Resync,
+    pub proposals: Vec<operate::Proposal>,
+    pub leaving: bool,
+    pub leave_done: Option<(bool, bool)>,
+    pub next_ticket: u64,
+    pub hard: HardState,
+    /// Set once: the brick is wrong and does nothing more.
+    pub failed: Option<String>,
+}
+
+impl Shard {
+    /// The shard's task: turns until the brick has left, failed, or was told to go.
+    pub(crate) async fn run(self: Rc<Self>) {
+        glommio::spawn_local(Rc::clone(&self).tick()).detach();
+        loop {
+            let events = self.inbox.take().await;
+            let end = {
+                let mut inner = self.inner.borrow_mut();
+                inner.turn(&self, clock::boottime_us(), events)
+            };
+            if let Some(end) = end {
+                self.finish(end);
+                return;
+            }
+            glommio::executor().yield_task_queue_now().await;
+        }
+    }
+
+    async fn tick(self: Rc<Self>) {
+        while self.end.borrow().is_none() {
+            self.inbox.push(Event::Tick);
+            glommio::timer::sleep(TICK).await;
+        }
+    }
+
+    fn finish(&self, end: End) {
+        match &end {
+            End::Failed(why) => tracing::error!(brick = %self.path.display(), "the brick stops: {why}"),
+            other => tracing::info!(brick = %self.path.display(), ?other, "the brick is closed"),
+        }
+        self.inner.borrow_mut().hang_up_all();
+        *self.end.borrow_mut() = Some(end);
+        if let Some(waker) = self.ended.take() {
+            waker.wake();
+        }
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.end.borrow().clone()
+    }
+
+    /// Asks the brick to leave in good order, and waits until it is closed.
+    pub async fn leave(&self) -> End {
+        self.inbox.push(Event::Leave);
+        std::future::poll_fn(|cx| match self.end() {
+            Some(end) => std::task::Poll::Ready(end),
+            None => {
+                self.ended.set(Some(cx.waker().clone()));
+                std::task::Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// One turn. Returns how the shard ended, once it has.
+    fn turn(&mut self, shard: &Rc<Shard>, now_us: u64, events: VecDeque<Event>) -> Option<End> {
+        for event in events {
+            self.handle(shard, now_us, event);
+            if let Some(why) = &self.failed {
+                return Some(End::Failed(why.clone()));
+            }
+        }
+        self.work(shard, now_us);
+        if let Some(why) = &self.failed {
+            return Some(End::Failed(why.clone()));
+        }
+        let durable = self.durable;
+        let front = &self.front;
+        self.mounts.flush(now_us, |session| front.durable_seq(session, durable));
+        self.closed(shard)
+    }
+
+    /// Admits, writes, ships, applies, until nothing more follows from what has come.
+    fn work(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        loop {
+            self.admit(shard, now_us);
+            self.flush_journal(shard, now_us);
+            self.step(shard, now_us, rfs_core::consensus::Input::EndOfTurn);
+            self.report_journaled(shard, now_us);
+            let applied = self.apply(shard, now_us);
+            self.answer_queries(shard, now_us);
+            if self.failed.is_some() || self.batch.is_empty() && !applied {
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, shard: &Rc<Shard>, now_us: u64, event: Event) {
+        use rfs_core::consensus::Input;
+        match event {
+            Event::Tick => self.tick(shard, now_us),
+            Event::More => {}
+            Event::Link(event) => self.link_event(shard, now_us, event),
+            Event::Peer { from, frame } => self.peer_frame(shard, now_us, from, frame),
+            Event::SeatUp { seat, class, host, outbox } => {
+                self.seat_up(shard, now_us, seat, class, host, outbox);
+            }
+            Event::Seat { seat, reply } => self.seat_reply(shard, now_us, seat, reply),
+            Event::SeatDown { seat, outbox } => self.seat_down(shard, now_us, seat, &outbox),
+            Event::MountUp { hello, connection } => self.mount_up(shard, now_us, hello, connection),
+            Event::Mount { conn, message } => self.mount_message(shard, now_us, conn, message),
+            Event::MountDown { conn } => self.mount_down(conn),
+            Event::Synced(result) => self.synced(shard, now_us, result),
+            Event::StateSaved { ticket, result } => self.state_saved(shard, now_us, ticket, result),
+            Event::Loaded(records) => self.loaded(records),
+            Event::ShipLoaded { ship, records } => self.ship_loaded(shard, now_us, &ship, records),
+            Event::PreludeDone(result) => self.prelude_done(result),
+            Event::CheckpointDone(result) => self.checkpoint_done(shard, now_us, result),
+            Event::Converged(result) => self.converged(shard, now_us, *result),
+            Event::ReadDone { read, data } => self.read_done(shard, now_us, *read, data),
+            Event::Listed { read, listed } => self.listed(*read, listed),
+            Event::Resync(event) => self.resync_event(shard, now_us, event),
+            Event::Propose { state, answer } => self.propose_state(shard, now_us, state, answer),
+            Event::Operate { operation, answer } => self.operate(shard, now_us, operation, answer),
+            Event::Leave => {
+                self.leaving = true;
+                self.step(shard, now_us, Input::Leave);
+            }
+        }
+    }
+
+    fn tick(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        self.step(shard, now_us, rfs_core::consensus::Input::Tick);
+        self.tick_sync(shard, now_us);
+        self.tick_checkpoint(shard, now_us);
+        self.tick_sessions(now_us);
+        self.tick_info(now_us);
+        self.tick_resync(shard, now_us);
+    }
+
+    /// Stops the brick for good: it says where it went wrong and does nothing more.
+    pub(crate) fn fail(&mut self, why: impl Into<String>) {
+        let why = why.into();
+        if self.failed.is_none() {
+            self.failed = Some(why);
+        }
+    }
+
+    fn hang_up_all(&mut self) {
+        self.mounts.dismiss_all(&rfs_model::client::ToMount::NotLeader);
+        self.links.values().for_each(|link| link.stop());
+        self.seats.close_all();
+        self.opening.clear();
+        self.fail_proposals();
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+}

@@ -1,0 +1,198 @@
+//! The connections of mounts: who is attached, what waits to be told.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rfs_model::client::{Answer, Change, Done, ToMount};
+use rfs_model::codec::Encode;
+use rfs_model::frame::{FrameKind, put_frame};
+use rfs_model::hello::{OpenInode, Purpose};
+use rfs_model::{InodeId, Refusal, Seq, SessionId};
+
+use super::queue::Outbox;
+
+/// What a mount said of itself when it came.
+#[derive(Clone, Debug)]
+pub struct MountHello {
+    pub session: SessionId,
+    pub purpose: Purpose,
+    pub host: String,
+    pub resumed: bool,
+    pub opens: Vec<OpenInode>,
+    /// It came through the Unix socket.
+    pub local: bool,
+}
+
+/// A connection, numbered in the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Changes gathered for one mount before they are pushed; beyond it, the oldest go out at once.
+const CHANGES_PER_FRAME: usize = 256;
+/// Silence after which the other side wants to hear something, microseconds.
+const BEAT_US: u64 = 250_000;
+
+/// One attached mount.
+pub struct MountConn {
+    pub session: SessionId,
+    pub purpose: Purpose,
+    pub peer: String,
+    pub outbox: Rc<Outbox>,
+    /// The durable prefix that it was told last.
+    durable_told: Seq,
+    changes: Vec<Change>,
+    last_said_us: u64,
+}
+
+impl MountConn {
+    #[must_use]
+    pub fn new(hello: &MountHello, peer: String, outbox: Rc<Outbox>) -> Self {
+        let (session, purpose) = (hello.session, hello.purpose);
+        Self { session, purpose, peer, outbox, durable_told: Seq::ZERO, changes: vec![], last_said_us: 0 }
+    }
+
+    pub fn say(&self, message: &ToMount) {
+        self.outbox.put(|out| put_frame(out, FrameKind::Client, |out| message.encode(out)));
+    }
+
+    fn flush_changes(&mut self) {
+        if !self.changes.is_empty() {
+            let changes = std::mem::take(&mut self.changes);
+            self.say(&ToMount::Changes { changes });
+        }
+    }
+}
+
+/// All attached mounts of one brick.
+#[derive(Default)]
+pub struct Mounts {
+    next: u64,
+    conns: BTreeMap<ConnId, MountConn>,
+    sessions: BTreeMap<SessionId, ConnId>,
+}
+
+impl Mounts {
+    /// Adds a connection. A session has one connection: an older one is told to go.
+    pub fn attach(&mut self, conn: MountConn) -> ConnId {
+        let id = ConnId(self.next);
+        self.next += 1;
+        if conn.purpose == Purpose::Session
+            && let Some(old) = self.sessions.insert(conn.session, id)
+            && let Some(old) = self.conns.remove(&old)
+        {
+            old.outbox.close();
+        }
+        self.conns.insert(id, conn);
+        id
+    }
+
+    pub fn detach(&mut self, id: ConnId) -> Option<MountConn> {
+        let conn = self.conns.remove(&id)?;
+        if self.sessions.get(&conn.session) == Some(&id) {
+            self.sessions.remove(&conn.session);
+        }
+        conn.outbox.close();
+        Some(conn)
+    }
+
+    #[must_use]
+    pub fn get(&self, id: ConnId) -> Option<&MountConn> {
+        self.conns.get(&id)
+    }
+
+    /// The connection of a session, if it is attached here.
+    #[must_use]
+    pub fn of(&self, session: SessionId) -> Option<&MountConn> {
+        self.sessions.get(&session).and_then(|id| self.conns.get(id))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &MountConn)> {
+        self.conns.iter().map(|(id, conn)| (*id, conn))
+    }
+
+    pub fn done(&self, session: SessionId, seq: Seq, done: Done) {
+        if let Some(conn) = self.of(session) {
+            conn.say(&ToMount::Done { seq, done });
+        }
+    }
+
+    pub fn refused(&self, session: SessionId, seq: Seq, why: Refusal) {
+        if let Some(conn) = self.of(session) {
+            conn.say(&ToMount::Refused { seq, why });
+        }
+    }
+
+    /// Answers a query.
+    pub fn answer(&self, id: ConnId, tag: u64, answer: Result<Answer, Refusal>) {
+        let Some(conn) = self.get(id) else { return };
+        match answer {
+            Ok(answer) => conn.say(&ToMount::Answer { tag, answer }),
+            Err(why) => conn.say(&ToMount::NoAnswer { tag, why }),
+        }
+    }
+
+    /// Notes a change for every mount but the one that made it.
+    pub fn changed(&mut self, by: SessionId, change: &Change) {
+        for conn in self.conns.values_mut() {
+            if conn.purpose == Purpose::Session && conn.session != by {
+                conn.changes.push(change.clone());
+                if conn.changes.len() >= CHANGES_PER_FRAME {
+                    conn.flush_changes();
+                }
+            }
+        }
+    }
+
+    /// True when nobody but `by` would hear of a change.
+    #[must_use]
+    pub fn alone(&self, by: SessionId) -> bool {
+        self.conns.values().all(|c| c.session == by || c.purpose != Purpose::Session)
+    }
+
+    pub fn lock_freed(&self, id: InodeId) {
+        for conn in self.conns.values().filter(|c| c.purpose == Purpose::Session) {
+            conn.say(&ToMount::LockFreed { id });
+        }
+    }
+
+    /// Ends a turn: pushes changes, durable watermarks and beats.
+    pub fn flush(&mut self, now_us: u64, durable: impl Fn(SessionId) -> Seq) {
+        for conn in self.conns.values_mut() {
+            if conn.purpose == Purpose::Session {
+                conn.flush_changes();
+                let seq = durable(conn.session);
+                if seq > conn.durable_told {
+                    conn.durable_told = seq;
+                    conn.say(&ToMount::Durable { seq });
+                    conn.last_said_us = now_us;
+                }
+            }
+            if now_us.saturating_sub(conn.last_said_us) >= BEAT_US {
+                conn.last_said_us = now_us;
+                conn.say(&ToMount::Beat);
+            }
+        }
+    }
+
+    /// Sends every mount away with a last word.
+    pub fn dismiss_all(&mut self, word: &ToMount) {
+        for conn in self.conns.values() {
+            conn.say(word);
+            conn.outbox.finish();
+        }
+        self.conns.clear();
+        self.sessions.clear();
+    }
+
+    /// Sends away those whom `keep` does not know any more.
+    pub fn dismiss_unless(&mut self, word: &ToMount, keep: impl Fn(&MountConn) -> bool) {
+        let gone: Vec<ConnId> = self.conns.iter().filter(|(_, c)| !keep(c)).map(|(id, _)| *id).collect();
+        for id in gone {
+            if let Some(conn) = self.conns.remove(&id) {
+                self.sessions.remove(&conn.session);
+                conn.say(word);
+                conn.outbox.finish();
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Changes to the volume's own state, and the operator's commands, on the leader.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rfs_core::consensus::Input;
+use rfs_model::admin::Operation;
+use rfs_model::codec::Encode;
+use rfs_model::options::Options;
+use rfs_model::volume::VolumeState;
+use rfs_model::{Index, Record, RecordKind};
+
+use super::{Inner, Shard};
+use crate::pool::ProposeError;
+
+/// Where an answer goes: filled once.
+#[derive(Clone)]
+pub struct Promise<T>(Rc<RefCell<Slot<T>>>);
+
+struct Slot<T> {
+    value: Option<T>,
+    waker: Option<std::task::Waker>,
+}
+
+impl<T> Promise<T> {
+    pub fn new() -> Self {
+        Self(Rc::new(RefCell::new(Slot { value: None, waker: None })))
+    }
+
+    pub fn fill(&self, value: T) {
+        let mut slot = self.0.borrow_mut();
+        if slot.value.is_none() {
+            slot.value = Some(value);
+            if let Some(waker) = slot.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    pub async fn wait(self) -> T {
+        std::future::poll_fn(|cx| {
+            let mut slot = self.0.borrow_mut();
+            match slot.value.take() {
+                Some(value) => std::task::Poll::Ready(value),
+                None => {
+                    slot.waker = Some(cx.waker().clone());
+                    std::task::Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+pub type Answer = Promise<Result<(), ProposeError>>;
+pub type OperateAnswer = Promise<Result<Vec<String>, ProposeError>>;
+
+/// A volume state that was proposed.
+pub(crate) struct Proposal {
+    index: Index,
+    answer: Answer,
+}
+
+impl Inner {
+    fn not_leading(&self) -> ProposeError {
+        match self.core.leader() {
+            Some(leader) if leader != self.me => ProposeError::NotLeader { leader },
+            _ => ProposeError::NoLeader(self.blocked_text()),
+        }
+    }
+
+    pub(super) fn propose_state(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        state: VolumeState,
+        answer: Answer,
+    ) {
+        // The state before is the newest only once this leader's own first record is applied.
+        let Some((term, index)) = self.core.leading().filter(|_| self.front.is_leading()) else {
+            return answer.fill(Err(self.not_leading()));
+        };
+        if state.id != self.state.id {
+            return answer.fill(Err(ProposeError::Refused("that is another volume's state".into())));
+        }
+        let record = Record::new(index, term, RecordKind::Volume, self.chain, state.encoded().into());
+        let meta = record.meta;
+        self.enter(record);
+        self.proposals.push(Proposal { index, answer });
+        self.step(shard, now_us, Input::Proposed { meta });
+    }
+
+    pub(super) fn proposals_applied(&mut self, index: Index) {
+        for proposal in std::mem::take(&mut self.proposals) {
+            if proposal.index <= index {
+                proposal.answer.fill(Ok(()));
+            } else {
+                self.proposals.push(proposal);
+            }
+        }
+    }
+
+    pub(super) fn fail_proposals(&mut self) {
+        for proposal in std::mem::take(&mut self.proposals) {
+            let text = "leadership changed meanwhile: look whether it holds, and try again";
+            proposal.answer.fill(Err(ProposeError::Unknown(text.into())));
+        }
+    }
+
+    pub(super) fn adopt_state(&mut self, state: VolumeState) {
+        self.options = Options::of(&state);
+        self.state = state;
+    }
+
+    pub(super) fn operate(
+        &mut self,
+        _shard: &Rc<Shard>,
+        _now_us: u64,
+        operation: Operation,
+        answer: OperateAnswer,
+    ) {
+        let name = match operation {
+            Operation::Promote { .. } => "volume promote",
+            Operation::AcceptTailLoss => "volume accept-tail-loss",
+            Operation::Witness { .. } => "volume witness",
+            Operation::LeaveBrick { .. } => "brick leave",
+            Operation::ReplaceBrick { .. } => "brick replace",
+            Operation::ListDivergent => "heal-status divergent",
+        };
+        let text = format!("'{name}' is not part of this version yet: nothing was changed");
+        answer.fill(Err(ProposeError::Refused(text)));
+    }
+}
+

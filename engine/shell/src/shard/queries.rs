@@ -1,0 +1,375 @@
+//! Questions of mounts, from arrival to answer.
+//!
+//! ```text
+//! asked ──► all of the session's requests before it are admitted
+//!       ──► read index from the core (lease, or a round)
+//!       ──► the tree has applied that index and the session's own changes
+//!       ──► read; the lease still holds ──► answer
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use rfs_core::consensus::{Input, RoleView, Ticket};
+use rfs_model::client::{Answer, Query};
+use rfs_model::hello::Purpose;
+use rfs_model::limits::READ_BYTES;
+use rfs_model::op::LockOwner;
+use rfs_model::{Index, InodeId, Refusal, Seq, SessionId};
+
+use super::mounts::{ConnId, Mounts};
+use super::{Event, Inner, Shard, TreeState};
+use crate::tree::{Fault, Listed, Page, Tree, is_private_xattr};
+
+/// One answer to a listing.
+const PAGE: Page = Page { entries: 1024, bytes: 256 * 1024 };
+/// Reads larger than this run on a thread: they may have to wait for the disk.
+const INLINE_BYTES: u32 = 128 * 1024;
+
+/// One question.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    conn: ConnId,
+    tag: u64,
+    op: Query,
+    session: SessionId,
+    /// The last request of the session that came before it.
+    after: Option<Seq>,
+    /// The tree must have applied this.
+    need: Index,
+    /// A round of the quorum confirmed the read index: no lease is needed.
+    confirmed: bool,
+}
+
+/// All open questions of one brick.
+#[derive(Default)]
+pub(crate) struct Queries {
+    fresh: VecDeque<Asked>,
+    reading: BTreeMap<Ticket, Asked>,
+    ripe: BTreeMap<(Index, u64), Asked>,
+    durable: Vec<(Index, ConnId, u64)>,
+    next: u64,
+}
+
+impl Queries {
+    pub fn ready(&mut self, ticket: Ticket, index: Index, confirmed: bool) {
+        if let Some(mut asked) = self.reading.remove(&ticket) {
+            asked.need = asked.need.max(index);
+            asked.confirmed = confirmed;
+            self.wait(asked);
+        }
+    }
+
+    fn wait(&mut self, asked: Asked) {
+        self.next += 1;
+        self.ripe.insert((asked.need, self.next), asked);
+    }
+
+    /// Nobody leads at the moment: the mount asks again elsewhere.
+    pub fn refused(&mut self, ticket: Ticket, mounts: &Mounts) {
+        if let Some(asked) = self.reading.remove(&ticket) {
+            mounts.answer(asked.conn, asked.tag, Err(Refusal::Interrupted));
+        }
+    }
+
+    pub fn forget(&mut self, conn: ConnId) {
+        self.fresh.retain(|a| a.conn != conn);
+        self.reading.retain(|_, a| a.conn != conn);
+        self.ripe.retain(|_, a| a.conn != conn);
+        self.durable.retain(|(_, c, _)| *c != conn);
+    }
+
+    /// Leadership is gone, and with it the connections: mounts ask again.
+    pub fn drop_all(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+
+    fn pop_applied(&mut self, applied: Index) -> Option<Asked> {
+        let entry = self.ripe.first_entry()?;
+        (entry.key().0 <= applied).then(|| entry.remove())
+    }
+}
+
+impl Inner {
+    pub(super) fn ask(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        conn: ConnId,
+        tag: u64,
+        at: Index,
+        op: Query,
+    ) {
+        let Some(mount) = self.mounts.get(conn) else { return };
+        let (session, purpose) = (mount.session, mount.purpose);
+        if let Query::Release { id } = op {
+            if purpose == Purpose::Session {
+                self.front.release(session, id);
+            }
+            return;
+        }
+        let after = match purpose {
+            Purpose::Session => self.front.progress(session).map(|p| p.received),
+            Purpose::LocalReads => None,
+        };
+        if purpose == Purpose::LocalReads && !reads_only(&op) {
+            return self.mounts.answer(conn, tag, Err(Refusal::NotSupported));
+        }
+        let asked = Asked { conn, tag, op, session, after, need: at, confirmed: false };
+        self.queries.fresh.push_back(asked);
+        let _ = (shard, now_us);
+    }
+
+    /// Moves every question on as far as it gets.
+    pub(super) fn answer_queries(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        for asked in std::mem::take(&mut self.queries.fresh) {
+            let admitted = asked
+                .after
+                .is_none_or(|after| self.front.progress(asked.session).is_none_or(|p| p.next > after));
+            if admitted {
+                self.begin(shard, now_us, asked);
+            } else {
+                self.queries.fresh.push_back(asked);
+            }
+        }
+        self.answer_ripe(shard, now_us);
+    }
+
+    fn begin(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
+        match &asked.op {
+            Query::Sync { seq } => return self.ask_sync(shard, now_us, &asked, *seq),
+            Query::Open { id } => asked.need = asked.need.max(self.front.open(asked.session, *id)),
+            Query::Lookup { parent, name } => {
+                asked.need = asked.need.max(self.front.pending_slot(*parent, name));
+            }
+            _ => {}
+        }
+        if asked.after.is_some() {
+            let own = inode_of(&asked.op).map_or(Index::ZERO, |id| self.front.pending_of(asked.session, id));
+            asked.need = asked.need.max(own);
+        }
+        self.read_index(shard, now_us, asked);
+    }
+
+    fn read_index(&mut self, shard: &Rc<Shard>, now_us: u64, asked: Asked) {
+        let ticket = self.ticket();
+        self.queries.reading.insert(ticket, asked);
+        self.step(shard, now_us, Input::Read { ticket });
+    }
+
+    fn ask_sync(&mut self, shard: &Rc<Shard>, now_us: u64, asked: &Asked, seq: Seq) {
+        let Some(index) = self.front.index_of(asked.session, seq) else {
+            // The mount asks for what it has not sent: a mistake of its own.
+            return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::Invalid));
+        };
+        if index <= self.durable {
+            return self.mounts.answer(asked.conn, asked.tag, Ok(Answer::Done));
+        }
+        self.queries.durable.push((index, asked.conn, asked.tag));
+        self.step(shard, now_us, Input::WantDurable { upto: index });
+    }
+
+    pub(super) fn durable_moved(&mut self, shard: &Rc<Shard>) {
+        let durable = self.durable;
+        let waiting = std::mem::take(&mut self.queries.durable);
+        for (index, conn, tag) in waiting {
+            if index <= durable {
+                self.mounts.answer(conn, tag, Ok(Answer::Done));
+            } else {
+                self.queries.durable.push((index, conn, tag));
+            }
+        }
+        // Not from here: this runs between two effects of the core.
+        if !self.opening.is_empty() {
+            shard.inbox.push(Event::More);
+        }
+    }
+
+    pub(super) fn applied_moved(&mut self, shard: &Rc<Shard>, now_us: u64, _upto: Index) {
+        if !self.opening.is_empty() {
+            self.welcome_opened(shard, now_us);
+        }
+    }
+
+    fn answer_ripe(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        if !self.opening.is_empty() {
+            self.welcome_opened(shard, now_us);
+        }
+        while self.failed.is_none() {
+            if !matches!(self.tree, TreeState::Ready(_)) {
+                return;
+            }
+            let Some(asked) = self.queries.pop_applied(self.applied()) else { return };
+            self.answer_one(shard, now_us, asked);
+        }
+    }
+
+    fn answer_one(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
+        if self.goes_to_a_thread(shard, &mut asked) {
+            return;
+        }
+        let TreeState::Ready(tree) = &self.tree else { return };
+        let answer = match self.read_tree(tree, &asked) {
+            Ok(Looked::Answer(answer)) => answer,
+            Ok(Looked::Later(index)) => {
+                asked.need = index;
+                return self.queries.wait(asked);
+            }
+            Err(e) => return self.fail(e.to_string()),
+        };
+        self.deliver(shard, now_us, asked, answer);
+    }
+
+    /// Answers, if what was read is still the newest there is.
+    fn deliver(&mut self, shard: &Rc<Shard>, now_us: u64, asked: Asked, answer: Result<Answer, Refusal>) {
+        let leads = self.core.role() == RoleView::Leader;
+        if leads && !asked.confirmed && !self.core.lease_valid(crate::clock::boottime_us()) {
+            return self.read_index(shard, now_us, asked);
+        }
+        if let (Query::Open { id }, Err(_)) = (&asked.op, &answer) {
+            self.front.release(asked.session, *id);
+        }
+        self.mounts.answer(asked.conn, asked.tag, answer);
+    }
+
+    /// Hands large reads and long listings to a thread.
+    fn goes_to_a_thread(&mut self, shard: &Rc<Shard>, asked: &mut Asked) -> bool {
+        let TreeState::Ready(tree) = &self.tree else { return false };
+        let inbox = Rc::clone(&shard.inbox);
+        match asked.op {
+            Query::Read { id, offset, len } if len > INLINE_BYTES => {
+                let Ok(Some(reader)) = tree.reader(id) else { return false };
+                let read = Box::new(take(asked));
+                glommio::spawn_local(async move {
+                    let len = (len as usize).min(READ_BYTES);
+                    let job = move || reader.read(offset, len);
+                    let data = glommio::executor().spawn_blocking(job).await;
+                    inbox.push(Event::ReadDone { read, data });
+                })
+                .detach();
+                true
+            }
+            Query::ReadDir { id, .. } => {
+                let Ok(Some(job)) = tree.list_job(id) else { return false };
+                let read = Box::new(take(asked));
+                glommio::spawn_local(async move {
+                    let listed = glommio::executor().spawn_blocking(move || job.run()).await;
+                    inbox.push(Event::Listed { read, listed });
+                })
+                .detach();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn read_done(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        asked: Asked,
+        data: Result<Bytes, Fault>,
+    ) {
+        match data {
+            Ok(data) => self.deliver(shard, now_us, asked, Ok(Answer::Data { data })),
+            Err(e) => self.fail(e.to_string()),
+        }
+    }
+
+    pub(super) fn listed(&mut self, asked: Asked, listed: Result<Listed, Fault>) {
+        let TreeState::Ready(tree) = &self.tree else { return };
+        match listed.and_then(|listed| tree.listed(listed)) {
+            Ok(()) => self.queries.wait(asked),
+            Err(e) => self.fail(e.to_string()),
+        }
+    }
+
+    fn read_tree(&self, tree: &Tree, asked: &Asked) -> Result<Looked, Fault> {
+        use Refusal::{NoAttribute, NoData, NoEntry, NotDirectory, Stale};
+        let attr = |id: InodeId| -> Result<Result<Answer, Refusal>, Fault> {
+            Ok(tree.attr(id)?.map(|attr| Answer::Attr { attr }).ok_or(Stale))
+        };
+        let answer = match &asked.op {
+            Query::Lookup { parent, name } => {
+                if !good_name(name) {
+                    return Ok(Looked::Answer(Err(NoEntry)));
+                }
+                let Some(id) = tree.child(*parent, name)? else { return Ok(Looked::Answer(Err(NoEntry))) };
+                let own = self.front.pending_of(asked.session, id);
+                if own > self.applied() {
+                    return Ok(Looked::Later(own));
+                }
+                attr(id)?
+            }
+            Query::GetAttr { id } | Query::Open { id } => attr(*id)?,
+            Query::Read { id, offset, len } => {
+                let len = (*len as usize).min(READ_BYTES);
+                tree.read(*id, *offset, len)?.map(|data| Answer::Data { data }).ok_or(Stale)
+            }
+            Query::ReadLink { id } => tree.readlink(*id)?.map(|data| Answer::Data { data }).ok_or(Stale),
+            Query::ReadDir { id, after, plus } => {
+                let page = tree.readdir(*id, after, *plus, PAGE)?;
+                page.map(|(entries, end)| Answer::Dir { entries, end }).ok_or(NotDirectory)
+            }
+            Query::GetXattr { id, name } if is_private_xattr(name) => {
+                let _ = id;
+                Err(NoAttribute)
+            }
+            Query::GetXattr { id, name } => {
+                tree.xattr(*id, name)?.map(|data| Answer::Data { data }).ok_or(NoAttribute)
+            }
+            Query::ListXattr { id } => tree.xattr_names(*id)?.map(|names| Answer::Names { names }).ok_or(Stale),
+            Query::Statfs {} => self.statfs().map(|statfs| Answer::Statfs { statfs }).ok_or(Refusal::Broken),
+            Query::Seek { id, offset, data } => {
+                tree.seek(*id, *offset, *data)?.map(|offset| Answer::Offset { offset }).ok_or(NoData)
+            }
+            Query::GetLock { id, owner, range } => {
+                let owner = LockOwner { session: asked.session, owner: *owner };
+                Ok(Answer::Lock { range: self.front.lock_answer(*id, owner, *range) })
+            }
+            Query::ReadIndex { .. } => Ok(Answer::ReadAt { index: asked.need }),
+            Query::Release { .. } | Query::Sync { .. } => Ok(Answer::Done),
+        };
+        Ok(Looked::Answer(answer))
+    }
+}
+
+/// What a look at the tree gave.
+enum Looked {
+    Answer(Result<Answer, Refusal>),
+    /// One's own changes are not applied yet: look again at this index.
+    Later(Index),
+}
+
+fn take(asked: &mut Asked) -> Asked {
+    let op = std::mem::replace(&mut asked.op, Query::Statfs {});
+    Asked { op, ..*asked }
+}
+
+fn good_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.contains(&b'/') && !name.contains(&0) && name != b"." && name != b".."
+}
+
+/// The inode that a question is about.
+fn inode_of(op: &Query) -> Option<InodeId> {
+    match op {
+        Query::Lookup { .. } | Query::Statfs {} | Query::Sync { .. } => None,
+        Query::GetAttr { id }
+        | Query::Open { id }
+        | Query::Release { id }
+        | Query::Read { id, .. }
+        | Query::ReadLink { id }
+        | Query::ReadDir { id, .. }
+        | Query::GetXattr { id, .. }
+        | Query::ListXattr { id }
+        | Query::Seek { id, .. }
+        | Query::GetLock { id, .. }
+        | Query::ReadIndex { id } => Some(*id),
+    }
+}
+
+/// Questions that a follower's own tree can answer.
+fn reads_only(op: &Query) -> bool {
+    !matches!(op, Query::Open { .. } | Query::Release { .. } | Query::Sync { .. } | Query::GetLock { .. })
+}

@@ -1,0 +1,200 @@
+//! A brick's start: what is on its disk, judged, and made into a shard.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::rc::Rc;
+
+use rfs_core::admit::{Front, Limits};
+use rfs_core::consensus::{Consensus, LogSummary, Start, Timing};
+use rfs_model::codec::Decode;
+use rfs_model::config::{ConfigEntry, GENESIS_LAST, Position};
+use rfs_model::hard::HardState;
+use rfs_model::options::{Options, SyncMode};
+use rfs_model::volume::VolumeState;
+use rfs_model::{Index, VolumeId};
+
+use super::{Inner, Shard, Surroundings, TreeState, life, wire};
+use crate::clock;
+use crate::journal::{self, Journal, Recovered};
+use crate::pool::auth::random;
+use crate::tree::{self, Tree};
+
+/// What was found in a brick's directory.
+struct Found {
+    tree: Tree,
+    checkpoint: tree::Checkpoint,
+    journal: Journal,
+    recovered: Recovered,
+    hard: HardState,
+    start: Start,
+    front: Front,
+}
+
+/// Opens the brick in `path` and starts its task.
+///
+/// # Errors
+/// One line that names the file and says what to do. Nothing runs then.
+pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) -> Result<Rc<Shard>, String> {
+    let found = look(path)?;
+    let state = volume_state(&found).await?;
+    let options = Options::of(&state);
+    let now_us = clock::boottime_us();
+    let summary = summary(&found)?;
+    let committed = summary.committed;
+    let single = state.bricks.len() == 1;
+    if let Some(rot) = found.recovered.rot.as_ref().filter(|_| single) {
+        return Err(format!(
+            "{}: records {} to {} are damaged at offset {} ({}), and no other brick has them",
+            rot.segment.display(),
+            rot.from,
+            rot.upto,
+            rot.offset,
+            rot.problem
+        ));
+    }
+    let seed = u64::from_le_bytes(random::<8>().map_err(|e| format!("no randomness: {e}"))?);
+    let timing = timing(&options);
+    let core = Consensus::new(now_us, around.me, found.hard.clone(), summary, found.start, timing, seed);
+    let tree = match found.start {
+        Start::Clean => TreeState::Ready(Box::new(found.tree)),
+        Start::SameBoot | Start::Suspect => TreeState::Torn(Box::new(found.tree)),
+    };
+    tracing::info!(brick = %path.display(), start = ?found.start, log = %found.recovered.last.index,
+        checkpoint = %found.checkpoint.index, "brick opened");
+    let inner = Inner {
+        me: around.me,
+        state,
+        options,
+        core,
+        effects: VecDeque::new(),
+        chain: found.journal.last().chain,
+        journal: found.journal,
+        batch: Vec::new(),
+        incoming: Vec::new(),
+        tree,
+        front: found.front,
+        committed: if found.start == Start::Clean { committed } else { Index::ZERO },
+        durable: Index::ZERO,
+        noop: None,
+        links: BTreeMap::new(),
+        seats: super::seats::Seats::default(),
+        mounts: super::mounts::Mounts::default(),
+        opening: Vec::new(),
+        queries: super::queries::Queries::default(),
+        syncing: super::journal::Syncing::default(),
+        saving: super::drive::Saving::default(),
+        feed: super::apply::Feed::default(),
+        checkpoint: super::checkpoint::Checkpoints::at(found.checkpoint.index, now_us),
+        infos: super::info::Infos::default(),
+        resync: super::resync::Resync::default(),
+        proposals: Vec::new(),
+        leaving: false,
+        leave_done: None,
+        next_ticket: 0,
+        hard: found.hard,
+        failed: None,
+    };
+    let shard = Rc::new(Shard {
+        volume,
+        path: path.to_owned(),
+        around,
+        inbox: super::queue::Inbox::new(),
+        inner: RefCell::new(inner),
+        end: RefCell::new(None),
+        ended: Cell::new(None),
+    });
+    shard.inner.borrow_mut().start_links(&shard);
+    glommio::spawn_local(Rc::clone(&shard).run()).detach();
+    Ok(shard)
+}
+
+fn timing(options: &Options) -> Timing {
+    Timing {
+        peer_us: options.peer_timeout_ms * 1000,
+        sync_us: match options.sync {
+            SyncMode::Always => None,
+            SyncMode::Interval(ms) => Some(ms * 1000),
+        },
+        ..Timing::default()
+    }
+}
+
+fn look(path: &Path) -> Result<Found, String> {
+    let one_line = |e: &dyn std::fmt::Display| e.to_string();
+    let hard = read_hard(path)?;
+    let tree = Tree::open(path, &tree::Limits::default()).map_err(|e| one_line(&e))?;
+    let checkpoint = tree.checkpoint().map_err(|e| one_line(&e))?;
+    let options = journal::Options { trusted_upto: checkpoint.index, ..journal::Options::default() };
+    let (journal, recovered) = Journal::open(&path.join(".rfs/log"), options).map_err(|e| one_line(&e))?;
+    // The new life begins only now: a brick that does not open has not lived.
+    let mut start = life::begin(path).map_err(|e| one_line(&e))?;
+    if recovered.rot.is_some() || start == Start::Clean && recovered.torn.is_some() {
+        start = Start::Suspect;
+    }
+    if recovered.last.index < checkpoint.index {
+        return Err(format!(
+            "the log in {}/.rfs/log ends at record {}, before the tree's checkpoint {}: \
+             the brick must be copied anew ('rfs-tools brick replace')",
+            path.display(),
+            recovered.last.index,
+            checkpoint.index
+        ));
+    }
+    let front = if checkpoint.state.is_empty() {
+        Front::new(Limits::default())
+    } else {
+        Front::restore(Limits::default(), &checkpoint.state)
+            .map_err(|e| format!("the index's state of sessions and locks cannot be read: {e}"))?
+    };
+    Ok(Found { tree, checkpoint, journal, recovered, hard, start, front })
+}
+
+fn read_hard(path: &Path) -> Result<HardState, String> {
+    let file = life::hard_state_path(path);
+    let bytes = std::fs::read(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    HardState::from_file(&bytes)
+        .map_err(|e| format!("{}: {e}: a brick that forgot its vote must not vote", file.display()))
+}
+
+/// The newest volume state before the log is applied: of the checkpoint, or the record that `volume create` wrote.
+async fn volume_state(found: &Found) -> Result<VolumeState, String> {
+    let payload = match found.front.state().volume() {
+        Some(payload) => payload.clone(),
+        None => {
+            let read = found.journal.read(GENESIS_LAST, GENESIS_LAST, 1).await.map_err(|e| e.to_string())?;
+            read.first().ok_or("the log lacks its first records")?.payload.clone()
+        }
+    };
+    VolumeState::from_all(&payload).map_err(|e| format!("the volume's state cannot be read: {e}"))
+}
+
+fn summary(found: &Found) -> Result<LogSummary, String> {
+    let recovered = &found.recovered;
+    let mut configs = Vec::<ConfigEntry>::new();
+    for record in &recovered.configs {
+        let entry = wire::config_entry(record).map_err(|e| format!("record {}: {e}", record.meta.index))?;
+        configs.extend(entry);
+    }
+    // The newest one before the log, where the log has none any more.
+    if found.hard.config.at.index <= recovered.base.index {
+        configs.insert(0, found.hard.config.clone());
+    }
+    let genesis = if recovered.base.index == Index::ZERO { GENESIS_LAST.min(recovered.last.index) } else { Index::ZERO };
+    Ok(LogSummary {
+        base: Position::new(recovered.base.term, recovered.base.index),
+        runs: recovered.runs.as_slice().to_vec(),
+        last: recovered.last.index,
+        configs,
+        synced: recovered.synced.max(genesis),
+        committed: found.checkpoint.index.max(genesis),
+    })
+}
+
+
+impl Inner {
+    /// How far the tree *and* the sessions are.
+    pub(crate) fn applied(&self) -> Index {
+        self.front.state().applied()
+    }
+}

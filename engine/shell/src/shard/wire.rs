@@ -1,0 +1,142 @@
+//! What bricks of one replica set say to each other: the core's messages, records behind an append, and the daemon's own.
+
+use bytes::Bytes;
+use rfs_model::client::Statfs;
+use rfs_model::codec::{Decode, Encode, Reader};
+use rfs_model::config::{ConfigEntry, ConfigRecord, Position};
+use rfs_model::peer::{AppendHeader, FIRST_SHELL_TAG, PeerMessage};
+use rfs_model::{DecodeError, Index, Meta, Record, RecordKind, layout, tagged};
+
+use crate::net::NetError;
+
+/// How a brick is, told to the others each second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    pub pid: u32,
+    pub applied: Index,
+    pub statfs: Statfs,
+}
+layout!(Info { pid, applied, statfs });
+
+/// Messages of the daemon to its like, besides the core's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShellMessage {
+    Info { info: Info },
+    /// A full copy begins: of the tree at `at`, with the record chain and the configuration there.
+    CopyBegin { at: Position, chain: u32, config: ConfigEntry },
+    /// Part number `number`, from 0.
+    CopyPart { number: u64, part: Bytes },
+    /// All `parts` have been sent; the log up to `through` belongs to the copy.
+    CopyEnd { parts: u64, through: Index },
+    /// The receiver has stored all parts before `upto`.
+    CopyAck { upto: u64 },
+    /// The copy cannot go on; it starts over when the leader finds that it is needed.
+    CopyAbort { why: String },
+}
+tagged!(ShellMessage, "a brick's message", {
+    100 => Info { info },
+    101 => CopyBegin { at, chain, config },
+    102 => CopyPart { number, part },
+    103 => CopyEnd { parts, through },
+    104 => CopyAck { upto },
+    105 => CopyAbort { why },
+});
+
+/// A decoded frame from another brick.
+#[derive(Debug)]
+pub enum PeerFrame {
+    Core(PeerMessage),
+    Append { header: AppendHeader, records: Vec<Record>, metas: Vec<Meta>, configs: Vec<ConfigEntry> },
+    Shell(ShellMessage),
+}
+
+impl PeerFrame {
+    /// # Errors
+    /// [`NetError`] for bytes that no brick of ours sends; the link is then closed.
+    pub fn decode(payload: &Bytes) -> Result<Self, NetError> {
+        let mut r = Reader::new(payload);
+        if payload.first().is_some_and(|tag| *tag >= FIRST_SHELL_TAG) {
+            return Ok(Self::Shell(ShellMessage::from_all(payload)?));
+        }
+        match PeerMessage::decode(&mut r)? {
+            PeerMessage::Append { header } => Self::append(header, &mut r),
+            other => {
+                r.end()?;
+                Ok(Self::Core(other))
+            }
+        }
+    }
+
+    fn append(header: AppendHeader, r: &mut Reader<'_>) -> Result<Self, NetError> {
+        let (mut records, mut metas, mut configs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut next = header.prev.index.next();
+        while r.remaining() > 0 {
+            let record = Record::read(r).map_err(|e| NetError::Unexpected(format!("a record: {e}")))?;
+            if record.meta.index != next {
+                return Err(NetError::Unexpected(format!("record {} where {next} belongs", record.meta.index)));
+            }
+            next = next.next();
+            configs.extend(config_entry(&record)?);
+            metas.push(record.meta);
+            records.push(record);
+        }
+        Ok(Self::Append { header, records, metas, configs })
+    }
+}
+
+/// The configuration in a record, if it is one.
+///
+/// # Errors
+/// When its payload is none.
+pub fn config_entry(record: &Record) -> Result<Option<ConfigEntry>, DecodeError> {
+    if record.meta.kind != RecordKind::Config {
+        return Ok(None);
+    }
+    let at = Position::new(record.meta.term, record.meta.index);
+    Ok(Some(ConfigEntry { at, record: ConfigRecord::from_all(&record.payload)? }))
+}
+
+/// Appends an append message and its records to a frame.
+pub fn put_append(out: &mut Vec<u8>, header: AppendHeader, records: &[Record]) {
+    PeerMessage::Append { header }.encode(out);
+    records.iter().for_each(|record| record.encode(out));
+}
+
+#[cfg(test)]
+mod tests {
+    use rfs_model::Term;
+    use rfs_model::peer::Pulse;
+
+    use super::*;
+
+    fn header(prev: u64) -> AppendHeader {
+        let zero = Index::ZERO;
+        let pulse = Pulse { term: Term(1), round: 0, committed: zero, durable: zero, sync_to: zero };
+        AppendHeader { pulse, prev: Position::new(Term(1), Index(prev)) }
+    }
+
+    #[test]
+    fn an_append_carries_its_records() {
+        let record = Record::new(Index(8), Term(1), RecordKind::Op, 3, Bytes::from_static(b"x"));
+        let mut out = Vec::new();
+        put_append(&mut out, header(7), std::slice::from_ref(&record));
+        let PeerFrame::Append { records, metas, .. } = PeerFrame::decode(&out.into()).unwrap() else {
+            panic!("an append")
+        };
+        assert_eq!((records, metas), (vec![record.clone()], vec![record.meta]));
+    }
+
+    #[test]
+    fn a_gap_is_refused() {
+        let record = Record::new(Index(9), Term(1), RecordKind::Op, 3, Bytes::from_static(b"x"));
+        let mut out = Vec::new();
+        put_append(&mut out, header(7), &[record]);
+        assert!(PeerFrame::decode(&out.into()).is_err());
+    }
+
+    #[test]
+    fn the_daemons_own_messages_have_their_tags() {
+        let message = ShellMessage::CopyAck { upto: 3 };
+        assert!(matches!(PeerFrame::decode(&message.encoded().into()), Ok(PeerFrame::Shell(m)) if m == message));
+    }
+}
