@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use crate::disk::Disk;
 use crate::holder::{Holder, Plan, new_uuid};
 use crate::host::Host;
-use crate::lock::{self, Turn};
+use crate::lock::{self, Company, Turn};
 use crate::switch::{Switch, Wire};
 use crate::{binaries, folder, switch};
 
@@ -32,7 +32,7 @@ pub struct Cluster {
 pub struct Builder {
     hosts: Vec<(String, Disk)>,
     programs: bool,
-    turn: bool,
+    company: Company,
 }
 
 impl Builder {
@@ -47,7 +47,14 @@ impl Builder {
     /// Without the programs of rfs, for tests of the harness itself; and at the same time as other clusters.
     #[must_use]
     pub fn bare(mut self) -> Builder {
-        (self.programs, self.turn) = (false, false);
+        (self.programs, self.company) = (false, Company::Anyone);
+        self
+    }
+
+    /// Beside other clusters of which this is said: for tests that do not measure how long programs wait.
+    #[must_use]
+    pub fn beside_others(mut self) -> Builder {
+        self.company = Company::Others;
         self
     }
 
@@ -55,7 +62,7 @@ impl Builder {
     #[track_caller]
     #[must_use]
     pub fn start(self) -> Cluster {
-        let turn = self.turn.then(lock::take_turn);
+        let turn = lock::take_turn(self.company);
         self.build(turn).unwrap_or_else(|e| panic!("cluster: {e} (root, iproute2 and util-linux are needed)"))
     }
 
@@ -76,8 +83,8 @@ impl Builder {
 }
 
 impl Cluster {
-    /// Hosts with these names and the programs of rfs. Waits until no other such cluster exists on this machine: two at
-    /// once would spoil each other's times.
+    /// Hosts with these names and the programs of rfs. Waits until no other cluster exists on this machine: two at once
+    /// would spoil each other's times.
     #[track_caller]
     #[must_use]
     pub fn new(hosts: &[&str]) -> Cluster {
@@ -88,7 +95,7 @@ impl Cluster {
     #[must_use]
     pub fn of(hosts: &[&str]) -> Builder {
         let hosts = hosts.iter().map(|name| ((*name).to_owned(), Disk::default())).collect();
-        Builder { hosts, programs: true, turn: true }
+        Builder { hosts, programs: true, company: Company::Alone }
     }
 
     /// All hosts, by name.

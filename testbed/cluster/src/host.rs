@@ -140,6 +140,20 @@ impl Host {
     /// The power goes: every process is killed at once, and the host is another boot. With [`Disk::Image`] all that had
     /// not reached the disk is lost; on the other disks the kernel's memory survives.
     pub fn power_cut(&self) {
+        self.crash();
+        if matches!(self.disk, Disk::Image { .. }) {
+            disk::lose_memory(self);
+        }
+        self.reboot();
+    }
+
+    /// The same, but everything that was written had reached the disk.
+    pub fn power_cut_without_loss(&self) {
+        self.crash();
+        self.reboot();
+    }
+
+    fn crash(&self) {
         for pid in processes::in_namespace(self.init(), None) {
             processes::signal(pid, Signal::KILL);
         }
@@ -147,10 +161,6 @@ impl Host {
             processes::in_namespace(self.init(), None).is_empty()
         });
         self.daemon().take();
-        if matches!(self.disk, Disk::Image { .. }) {
-            disk::lose_memory(self);
-        }
-        self.reboot();
     }
 
     /// Loses every packet that this host sends to the other one, silently; the other way is untouched.

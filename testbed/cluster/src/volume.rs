@@ -62,18 +62,18 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// One brick, and `client`.
-    #[track_caller]
-    #[must_use]
-    pub fn one() -> Replica {
-        Replica::of(Cluster::of(&["server1", "client"]), 1)
-    }
-
     /// Two bricks, and `client`; the client's mount is the witness.
     #[track_caller]
     #[must_use]
     pub fn two() -> Replica {
         Replica::of(Cluster::of(&["server1", "server2", "client"]), 2)
+    }
+
+    /// The same, for tests that do not measure waits.
+    #[track_caller]
+    #[must_use]
+    pub fn two_beside_others() -> Replica {
+        Replica::of(Cluster::of(&["server1", "server2", "client"]).beside_others(), 2)
     }
 
     /// Two bricks, a third server that has none and so is the witness, and `client`.

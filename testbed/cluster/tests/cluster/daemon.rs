@@ -9,7 +9,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn one_daemon_at_a_time() {
-    let c = Cluster::new(&["server1"]);
+    let c = Cluster::of(&["server1"]).beside_others().start();
     let host = &c["server1"];
     host.tools(&["peer", "status"]).refused(&["rfs-brickd", "daemon", "running"]);
     host.tools(&["heal-status", "--check"]).exits(3);
@@ -57,7 +57,7 @@ fn two_pools_on_one_machine(c: &Cluster) {
 /// A kill at any moment of a start, or in quick succession, leaves a state from which the next one starts.
 #[test]
 fn quick_restarts_do_no_harm() {
-    let c = Cluster::new(&["server1", "server2"]);
+    let c = Cluster::of(&["server1", "server2"]).beside_others().start();
     for server in ["server1", "server2"] {
         c[server].start_brickd();
     }

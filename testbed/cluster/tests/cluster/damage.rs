@@ -37,7 +37,7 @@ print("done")
 
 #[test]
 fn foreign_bytes_on_the_port_change_nothing() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.mount("client");
     r.healed(SOON);
     let host = &r.cluster["server1"];
@@ -55,7 +55,7 @@ fn foreign_bytes_on_the_port_change_nothing() {
 
 #[test]
 fn damaged_files_are_noticed() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.mount("client");
     let write = "for i in $(seq 200); do echo $i > $i; done; dd if=/dev/urandom of=big bs=1M count=8 conv=fsync status=none";
     r.cluster["client"].sh(&format!("cd {MOUNT} && {write}")).ok();

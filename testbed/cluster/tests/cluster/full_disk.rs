@@ -13,7 +13,7 @@ const LARGE: Disk = Disk::Image { kind: "ext4", bytes: 2 << 30 };
 #[test]
 fn a_full_volume_says_so_and_can_be_emptied() {
     let hosts = Cluster::of(&["server1", "server2", "client"]).disk("server1", LARGE).disk("server2", SMALL);
-    let r = Replica::of(hosts, 2);
+    let r = Replica::of(hosts.beside_others(), 2);
     r.mount("client");
     r.healed(SOON);
     let sh = |script: &str| r.cluster["client"].sh(&format!("cd {MOUNT} && {script}"));
@@ -47,7 +47,7 @@ fn a_full_volume_says_so_and_can_be_emptied() {
 #[test]
 fn a_brick_on_a_read_only_disk_stays_out() {
     let hosts = Cluster::of(&["server1", "server2", "client"]).disk("server1", SMALL).disk("server2", SMALL);
-    let r = Replica::of(hosts, 2);
+    let r = Replica::of(hosts.beside_others(), 2);
     r.mount("client");
     r.healed(SOON);
     let away = r.follower();

@@ -7,7 +7,7 @@ use rfs_cluster::{BRICK, MOUNT, Replica, Signal, scaled, until, wait};
 
 #[test]
 fn a_brick_that_missed_something_does_not_serve_alone() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.mount("client");
     r.healed(Duration::from_secs(15));
     for (behind, newer, signal) in [

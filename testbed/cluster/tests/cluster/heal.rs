@@ -24,7 +24,7 @@ fn what_a_brick_missed_is_healed() {
 /// The log that the brick missed is gone: it is compared by versions instead.
 #[test]
 fn a_brick_that_missed_more_than_the_log_keeps_is_healed() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.cluster["server1"]
         .tools(&["volume", "set", "datavol", "log.retain-bytes", "256MiB"])
         .says("volume set: success");

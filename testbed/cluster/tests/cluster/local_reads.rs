@@ -9,7 +9,7 @@ const MIB: u64 = 1 << 20;
 
 #[test]
 fn local_bricks_are_read_locally() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.mount("client");
     let write = format!(
         "dd if=/dev/urandom of={MOUNT}/big bs=1M count=32 conv=fsync status=none && md5sum < {MOUNT}/big"

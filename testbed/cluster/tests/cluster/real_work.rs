@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(600);
 
 #[test]
 fn repositories_copies_and_builds() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.mount("client");
     r.healed(Duration::from_secs(15));
     let client = &r.cluster["client"];

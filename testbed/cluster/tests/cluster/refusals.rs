@@ -16,7 +16,7 @@ fn state(c: &Cluster) -> Vec<String> {
 
 #[test]
 fn bad_input_is_refused() {
-    let c = Cluster::new(&["server1", "server2", "server3", "server4", "client"]);
+    let c = Cluster::of(&["server1", "server2", "server3", "server4", "client"]).beside_others().start();
     for server in ["server1", "server2", "server3", "server4"] {
         c[server].start_brickd();
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rfs_cluster::trial::HEALS;
 use rfs_cluster::trial::most_ms::KILLED;
-use rfs_cluster::{Load, MOUNT, Replica, Signal, scaled, until, wait};
+use rfs_cluster::{Cluster, Load, MOUNT, Replica, Signal, scaled, until, wait};
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -15,7 +15,7 @@ fn hold() -> Duration {
 /// A volume of one brick has nobody to go on with: programs wait, and nothing is lost.
 #[test]
 fn one_brick_comes_back_and_the_mount_goes_on() {
-    let r = Replica::one();
+    let r = Replica::of(Cluster::of(&["server1", "client"]).beside_others(), 1);
     r.mount("client");
     r.healed(SOON);
     for signal in [Signal::TERM, Signal::KILL] {

@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(15);
 
 #[test]
 fn transactions_survive_the_death_of_the_leader() {
-    let r = Replica::two();
+    let r = Replica::two_beside_others();
     r.mount("client");
     r.healed(SOON);
     for mode in ["delete", "wal"] {
