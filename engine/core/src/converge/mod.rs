@@ -17,6 +17,8 @@
 
 mod place;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod touch;
 
 pub use place::{Occupant, PlaceError, Workbench, place};

@@ -32,7 +32,9 @@ pub struct MemBench {
 impl MemBench {
     #[must_use]
     pub fn new(tree: MemTree) -> Self {
-        Self { tree, limbo: BTreeSet::new(), steps: u64::MAX, torn: 0 }
+        let orphans = tree.nodes.iter().filter(|(id, n)| n.names == 0 && **id != InodeId::ROOT);
+        let limbo = orphans.map(|(id, _)| *id).collect();
+        Self { tree, limbo, steps: u64::MAX, torn: 0 }
     }
 
     /// The next crash comes after `steps` changes.
@@ -40,9 +42,21 @@ impl MemBench {
         self.steps = steps;
     }
 
-    /// Orphans are kept in limbo.
-    pub fn keep_in_limbo(&mut self, id: InodeId) {
-        self.limbo.insert(id);
+    /// What a crash left of a record that was being applied: its names or not, its data or not. Orphans go to limbo.
+    ///
+    /// # Errors
+    /// [`Fault`] when the record does not fit the tree.
+    pub fn partly(&mut self, stamped: &Stamped, names: bool, data: bool) -> Result<(), Fault> {
+        if names {
+            self.tree.names(&stamped.op)?;
+        }
+        let first = crate::converge::touched(&stamped.op, stamped.time).first().map(|t| t.id);
+        if data && let Some(node) = first.and_then(|id| self.tree.nodes.get_mut(&id)) {
+            node.change(&stamped.op)?;
+        }
+        let orphans = self.tree.nodes.iter().filter(|(id, n)| n.names == 0 && **id != InodeId::ROOT);
+        self.limbo = orphans.map(|(id, _)| *id).collect();
+        Ok(())
     }
 
     /// A create that the crash tore: an entry without identity.

@@ -5,10 +5,18 @@ use std::collections::BTreeMap;
 const PAGE: u64 = 4096;
 
 /// Bytes of a file; what was never written, or was punched, is zero and takes no memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Content {
     size: u64,
     pages: BTreeMap<u64, Vec<u8>>,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let runs = self.runs();
+        let shown = runs.iter().map(|(at, len, byte)| format!("{at}+{len}:{}", char::from(*byte)));
+        write!(f, "Content({} bytes: {})", self.size, shown.collect::<Vec<_>>().join(" "))
+    }
 }
 
 impl PartialEq for Content {
@@ -32,6 +40,19 @@ impl Content {
     #[must_use]
     pub fn blocks(&self) -> u64 {
         self.pages.len() as u64 * (PAGE / 512)
+    }
+
+    /// Runs of equal bytes that are not zero: offset, length, byte.
+    fn runs(&self) -> Vec<(u64, u64, u8)> {
+        let mut runs: Vec<(u64, u64, u8)> = Vec::new();
+        let bytes = self.pages.iter().flat_map(|(n, page)| (n * PAGE..).zip(page));
+        for (at, byte) in bytes.filter(|(_, byte)| **byte != 0) {
+            match runs.last_mut() {
+                Some((start, len, b)) if *b == *byte && *start + *len == at => *len += 1,
+                _ => runs.push((at, 1, *byte)),
+            }
+        }
+        runs
     }
 
     /// At most `len` bytes, fewer at the end.

@@ -2,10 +2,12 @@
 
 mod bench;
 mod content;
+mod history;
 mod rng;
 mod tree;
 
 pub use bench::{Cut, MemBench};
 pub use content::Content;
+pub use history::History;
 pub use rng::Rng;
 pub use tree::{Body, MemTree, Node};

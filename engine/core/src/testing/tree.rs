@@ -206,7 +206,7 @@ impl MemTree {
         Ok(())
     }
 
-    fn names(&mut self, op: &Op) -> Result<(), Fault> {
+    pub(super) fn names(&mut self, op: &Op) -> Result<(), Fault> {
         match op {
             Op::Make { id, parent, name, kind, mode, uid, gid, rdev, target, acl_access, acl_default } => {
                 let made = Made {
