@@ -106,7 +106,7 @@ pub enum VolumeCommand {
     },
     /// Set options: NAME KEY VALUE [KEY VALUE]..., or 'help' for the table
     Set {
-        #[arg(required = true, num_args = 1.., value_name = "VOLUME KEY VALUE | help")]
+        #[arg(required = true, num_args = 1.., allow_negative_numbers = true, value_name = "VOLUME KEY VALUE | help")]
         words: Vec<String>,
     },
     /// Show options
@@ -251,6 +251,8 @@ mod tests {
             "rfs-tools heal-status divergent datavol",
             "rfs-tools volume set datavol auth.allow 192.168.199.102",
             "rfs-tools volume set help",
+            "rfs-tools volume set datavol window -1",
+            "rfs-tools volume create -- -x replica 2 server1:/data/x server2:/data/x",
             "rfs-tools volume witness datavol set client",
             "rfs-tools --server server2:24007 volume status datavol",
         ] {

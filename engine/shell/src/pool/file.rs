@@ -68,9 +68,6 @@ pub struct PoolFile {
     /// Committed bricks of this node. This is what is opened at start; the pool's state is hearsay.
     #[serde(default)]
     pub bricks: BTreeMap<VolumeId, PathBuf>,
-    /// `host:port` from which other nodes were last seen to call: one more address to try.
-    #[serde(default)]
-    pub seen: BTreeMap<NodeId, String>,
     #[serde(default)]
     pub pending: Vec<Pending>,
     #[serde(default)]
@@ -95,7 +92,6 @@ impl PoolFile {
             name: name.to_owned(),
             secret: PoolSecret::new(random()?),
             bricks: BTreeMap::new(),
-            seen: BTreeMap::new(),
             pending: Vec::new(),
             errands: Vec::new(),
             pool: PoolState::default(),
@@ -130,14 +126,6 @@ impl PoolFile {
     #[must_use]
     pub fn is_member(&self, node: NodeId) -> bool {
         node == self.node || self.pool.nodes.get(&node).is_some_and(|e| !e.removed)
-    }
-
-    /// `host:port` to try, best first.
-    #[must_use]
-    pub fn addresses(&self, node: NodeId) -> Vec<String> {
-        let mut out = self.pool.nodes.get(&node).map_or_else(Vec::new, |e| e.addresses.clone());
-        out.extend(self.seen.get(&node).filter(|a| !out.contains(a)).cloned());
-        out
     }
 }
 
@@ -287,7 +275,6 @@ mod tests {
         let (id, entry) = volume();
         file.pool.volumes.insert(id, entry.clone());
         file.bricks.insert(id, "/data".into());
-        file.seen.insert(NodeId([2; 16]), "10.0.0.2:24007".into());
         file.errands.push(Errand { to: NodeId([2; 16]), volume: id, verdict: Verdict::Commit });
         file.pending.push(Pending {
             volume: id,
@@ -309,7 +296,7 @@ mod tests {
         let renamed = state.load("machine7", 24007).unwrap();
         assert_eq!(first.node, renamed.node);
         assert_eq!(first.secret, renamed.secret);
-        assert_eq!(renamed.addresses(first.node), ["machine7:24007", "server1:24007"]);
+        assert_eq!(renamed.pool.nodes[&first.node].addresses, ["machine7:24007", "server1:24007"]);
         assert_eq!(renamed.node.to_string().as_bytes()[14], b'4', "a random UUID");
     }
 

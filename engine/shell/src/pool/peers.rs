@@ -63,9 +63,9 @@ impl Pool {
             file.secret = offer.secret.clone();
             file.pool.merge(offer.pool);
             adopt_own_entry(file, &known_as, offer.pool);
-            note_seen(file, offer.from, asker, offer.port);
         })
         .await?;
+        self.note_seen(offer.from, asker, offer.port);
         Ok(Reply::Exchanged(self.file().pool.clone()))
     }
 
@@ -148,7 +148,6 @@ impl Pool {
                 entry.removed = false;
             }
             file.pool.volumes.clear();
-            file.seen.clear();
             file.errands.clear();
         })
         .await?;
@@ -160,7 +159,7 @@ impl Pool {
     pub(super) async fn exchanged(self: &Rc<Self>, asker: Asker, port: u16, theirs: &PoolState) -> Outcome {
         self.merge(theirs).await?;
         if let Some(node) = asker.node {
-            self.update(|file| note_seen(file, node, asker, port)).await?;
+            self.note_seen(node, asker, port);
         }
         Ok(Reply::Exchanged(self.file().pool.clone()))
     }
@@ -224,14 +223,4 @@ fn adopt_own_entry(file: &mut PoolFile, known_as: &HostPort, theirs: &PoolState)
     let entry =
         NodeEntry { version: entry.version + 1, removed: false, name: known_as.host.clone(), addresses };
     file.pool.nodes.insert(file.node, entry);
-}
-
-/// Remembers from where a node called, if that is news.
-fn note_seen(file: &mut PoolFile, node: NodeId, asker: Asker, port: u16) {
-    let Some(ip) = asker.address else { return };
-    let address = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
-    let known = file.pool.nodes.get(&node).is_some_and(|e| e.addresses.contains(&address));
-    if !known {
-        file.seen.insert(node, address);
-    }
 }

@@ -43,6 +43,8 @@ pub struct Pool {
     pub(super) bricks: Rc<dyn Bricks>,
     pub(super) dial: Rc<dyn Dial>,
     pub(super) links: RefCell<BTreeMap<NodeId, Rc<Link>>>,
+    /// `host:port` from where other nodes called last: one more address to try.
+    seen: RefCell<BTreeMap<NodeId, String>>,
     /// Volumes that a create or delete of this node is working on: their errands are not delivered behind its back.
     pub(super) busy: RefCell<BTreeSet<VolumeId>>,
     generation: Cell<u64>,
@@ -73,6 +75,7 @@ impl Pool {
             bricks,
             dial,
             links: RefCell::default(),
+            seen: RefCell::default(),
             busy: RefCell::default(),
             generation: Cell::new(1),
             stopped: Cell::new(false),
@@ -154,7 +157,18 @@ impl Pool {
     /// `host:port` to try for a node, best first.
     #[must_use]
     pub fn addresses(&self, node: NodeId) -> Vec<String> {
-        self.file.borrow().addresses(node)
+        let file = self.file.borrow();
+        let mut out = file.pool.nodes.get(&node).map_or_else(Vec::new, |e| e.addresses.clone());
+        out.extend(self.seen.borrow().get(&node).filter(|a| !out.contains(a)).cloned());
+        out
+    }
+
+    /// Remembers from where a node called that listens on `port`.
+    pub(super) fn note_seen(&self, node: NodeId, asker: Asker, port: u16) {
+        if let Some(ip) = asker.address {
+            let address = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
+            self.seen.borrow_mut().insert(node, address);
+        }
     }
 
     /// What people call a node.

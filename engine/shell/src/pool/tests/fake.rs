@@ -49,7 +49,7 @@ impl FakeBricks {
         Rc::new(Self { world: Rc::clone(world), node, running: RefCell::default() })
     }
 
-    fn remove_private(path: PathBuf) -> Result<(), String> {
+    fn remove_private(path: &std::path::Path) -> Result<(), String> {
         match std::fs::remove_dir_all(path.join(".rfs")) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.to_string()),
             _ => Ok(()),
@@ -85,7 +85,7 @@ impl Bricks for FakeBricks {
     }
 
     fn abort_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
-        Box::pin(async move { Self::remove_private(brick.path) })
+        Box::pin(async move { Self::remove_private(&brick.path) })
     }
 
     fn open_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
@@ -98,7 +98,7 @@ impl Bricks for FakeBricks {
     fn delete_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             self.running.borrow_mut().remove(&brick.volume);
-            Self::remove_private(brick.path)
+            Self::remove_private(&brick.path)
         })
     }
 }
