@@ -20,7 +20,9 @@ pub mod peer;
 pub mod record;
 pub mod register;
 pub mod refusal;
+pub mod resync;
 pub mod sealed;
+pub mod segment;
 pub mod volume;
 
 pub use attr::{Attr, FileKind, SetAttr, Timestamp};

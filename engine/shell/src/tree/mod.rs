@@ -22,7 +22,9 @@ mod layout;
 mod listing;
 mod moves;
 mod read;
+mod rebuild;
 mod resolve;
+mod resync;
 mod run;
 mod store;
 mod times;
@@ -51,6 +53,8 @@ pub use label::{read_label, write_label};
 pub use layout::{is_private, is_private_xattr};
 pub use listing::{ListJob, Listed, Page};
 pub use read::Reader;
+pub use rebuild::rebuild;
+pub use resync::{Copy, Lender, Lent, Progress, Sink, Source, Wipe};
 pub use store::Checkpoint;
 
 use handle::Handle;

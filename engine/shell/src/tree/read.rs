@@ -179,7 +179,7 @@ fn dir_links(id: InodeId, entry: &Entry, stat: &Stat) -> u32 {
     }
 }
 
-fn read_at(handle: &Handle, offset: u64, len: usize) -> Result<Bytes, Errno> {
+pub(super) fn read_at(handle: &Handle, offset: u64, len: usize) -> Result<Bytes, Errno> {
     let mut out = Vec::with_capacity(len);
     while out.len() < len {
         let at = offset.saturating_add(out.len() as u64);

@@ -65,26 +65,9 @@ impl Store {
         checkpoint: &Checkpoint,
         changes: impl Iterator<Item = (InodeId, Option<&'a Entry>)>,
     ) -> Result<(), Fault> {
-        self.write(Durability::Immediate, Some(checkpoint), changes)
-    }
-
-    /// Part of an index that has no checkpoint yet. Not durable.
-    pub(super) fn fill<'a>(
-        &self,
-        entries: impl Iterator<Item = (InodeId, Option<&'a Entry>)>,
-    ) -> Result<(), Fault> {
-        self.write(Durability::None, None, entries)
-    }
-
-    fn write<'a>(
-        &self,
-        durability: Durability,
-        checkpoint: Option<&Checkpoint>,
-        changes: impl Iterator<Item = (InodeId, Option<&'a Entry>)>,
-    ) -> Result<(), Fault> {
         let wrong = |e: redb::Error| Fault::index("be written", e);
         let mut txn = self.db.begin_write().map_err(|e| wrong(e.into()))?;
-        txn.set_durability(durability).map_err(|e| wrong(e.into()))?;
+        txn.set_durability(Durability::Immediate).map_err(|e| wrong(e.into()))?;
         {
             let mut inodes = txn.open_table(INODES).map_err(|e| wrong(e.into()))?;
             for (id, entry) in changes {
@@ -95,9 +78,7 @@ impl Store {
                 .map_err(|e| wrong(e.into()))?;
             }
             let mut meta = txn.open_table(META).map_err(|e| wrong(e.into()))?;
-            if let Some(checkpoint) = checkpoint {
-                meta.insert(CHECKPOINT, to_value(checkpoint).as_slice()).map_err(|e| wrong(e.into()))?;
-            }
+            meta.insert(CHECKPOINT, to_value(checkpoint).as_slice()).map_err(|e| wrong(e.into()))?;
         }
         txn.commit().map_err(|e| wrong(e.into()))
     }

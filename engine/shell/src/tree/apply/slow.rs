@@ -33,7 +33,7 @@ impl Leftover {
     pub fn run(self) -> Result<(), Fault> {
         match unlinkat(self.limbo.fd(), &*self.name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(Errno::ISDIR | Errno::PERM) => {
+            Err(Errno::ISDIR) => {
                 let gone = unlinkat(self.limbo.fd(), &*self.name, AtFlags::REMOVEDIR);
                 gone.map_err(|e| Fault::system("remove", self.path, e))
             }

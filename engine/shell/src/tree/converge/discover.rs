@@ -104,8 +104,10 @@ impl<'a> Recovery<'a> {
         entry.places.iter().find(|place| !self.touches(place))
     }
 
+    /// Whether a record set the slot. A place in limbo, which a rebuilt index may have, is never to last.
     pub(super) fn touches(&self, place: &Place) -> bool {
-        self.plan.slots().contains_key(&(place.parent, Bytes::copy_from_slice(&place.name)))
+        place.parent == LIMBO_DIR
+            || self.plan.slots().contains_key(&(place.parent, Bytes::copy_from_slice(&place.name)))
     }
 
     fn touched_names(&self, dir: InodeId) -> Vec<Bytes> {

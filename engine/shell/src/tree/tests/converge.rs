@@ -59,7 +59,8 @@ impl Wreck {
 
     /// Recovers to the end, checks, and checks again from the disk.
     fn recover_and_check(&self) {
-        let (mut tree, _) = self.recover(None).unwrap();
+        let (mut tree, converged) = self.recover(None).unwrap();
+        assert!(converged.strays.is_empty(), "{:?}", converged.strays);
         self.check(&mut tree);
         let done = tree.checkpoint_begin(Bytes::new()).unwrap().run().unwrap();
         assert_eq!(tree.checkpoint_done(done).unwrap(), Index(self.ops.len() as u64));

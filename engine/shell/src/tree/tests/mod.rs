@@ -7,4 +7,6 @@ mod history;
 mod listing;
 mod model;
 mod picture;
+mod rebuild;
+mod resync;
 mod rig;
