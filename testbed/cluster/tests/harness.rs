@@ -165,7 +165,7 @@ fn load_tells_its_longest_wait_and_its_errors() {
     assert_eq!(c["client"].read("/mnt/lines"), Some(written.text()));
 
     let reader = Load::reader(&c["client"], "/mnt/lines");
-    c["client"].sh("echo 0 > /mnt/lines").ok();
+    c["client"].sh("echo 0 > /mnt/few && mv /mnt/few /mnt/lines").ok();
     until("it sees the file go back", SOON, || c["client"].pids("rfs-testload").is_empty());
     assert!(reader.stop().error.is_some_and(|e| e.contains("it read \"0\\n\"")));
 }
@@ -175,6 +175,7 @@ fn nothing_is_left_of_a_cluster() {
     let c = Cluster::of(&["server1", "client"]).bare().start();
     let folder = c.folder().to_owned();
     c["server1"].sh("setsid sleep 600 & mkdir /mnt/m && mount -t tmpfs m /mnt/m").ok();
+    until("it runs", SOON, || !c["server1"].pids("sleep").is_empty());
     let sleeper = c["server1"].pids("sleep");
     assert_eq!(sleeper.len(), 1);
     drop(c);
@@ -189,6 +190,7 @@ fn a_killed_run_leaves_nothing() {
     if std::env::var_os(VICTIM).is_some() {
         let c = Cluster::of(&["server1"]).bare().start();
         c["server1"].sh("setsid sleep 600 &").ok();
+        until("it runs", SOON, || !c["server1"].pids("sleep").is_empty());
         println!("\nvictim {} {}", c["server1"].pids("sleep")[0], c.folder().display());
         wait::last(Duration::from_secs(600));
     }
