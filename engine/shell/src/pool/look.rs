@@ -95,7 +95,6 @@ impl Pool {
         let set =
             self.bricks.get(volume).ok_or_else(|| format!("{} runs no brick of that volume", self.name()))?;
         let mut report = set.report();
-        report.leader = set.leader();
         report.as_of_ms = Some(set.as_of_ms());
         Ok(Reply::Reports(vec![report]))
     }

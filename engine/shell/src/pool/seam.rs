@@ -54,8 +54,8 @@ pub trait ReplicaSet {
     /// Who leads, as far as this brick knows; its own node when it leads *and* has applied a record of its term.
     fn leader(&self) -> Option<NodeId>;
 
-    /// What this brick knows; a leader knows the others' progress. The fields `state` and `as_of_ms` may be left at any
-    /// value: the service sets them.
+    /// What this brick knows; a leader knows the others' progress. `leader` is `None` when nobody leads who can go on. The
+    /// fields `state` and `as_of_ms` may be left at any value: the service sets them.
     fn report(&self) -> VolumeReport;
 
     /// Appends the new state as one record; done when it is committed and applied here. Only the leader takes it.

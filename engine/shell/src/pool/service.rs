@@ -309,9 +309,13 @@ impl Pool {
         })
     }
 
-    /// Which node of the pool a host name means: whoever answers there, or else whoever is called so.
+    /// Which node of the pool a host name means: this one if it is its own name, else whoever answers there, else whoever
+    /// is called so.
     pub(super) async fn resolve(self: &Rc<Self>, host: &str) -> Result<NodeId, String> {
         let target = HostPort::parse(host)?;
+        if target.port == self.port && self.file.borrow().name == target.host {
+            return Ok(self.node());
+        }
         let asked = Line::open(&self.dial, &target.address(), &Caller::Stranger).await;
         let identity = match asked {
             Ok(mut line) => line.ask(&Request::Identify, LOOK).await.ok(),
@@ -328,12 +332,9 @@ impl Pool {
 
     /// The node that goes by a name or address, as far as is known here.
     fn called(&self, target: &HostPort) -> Option<NodeId> {
-        let file = self.file.borrow();
-        let address = target.address();
-        let here = file.name == target.host && target.port == self.port;
-        let mut named =
-            file.pool.live_nodes().filter(|(_, e)| e.addresses.contains(&address) || e.name == target.host);
-        if here { Some(file.node) } else { named.next().map(|(id, _)| id) }
+        let (file, address) = (self.file.borrow(), target.address());
+        let mut nodes = file.pool.live_nodes();
+        nodes.find(|(_, e)| e.addresses.contains(&address) || e.name == target.host).map(|(id, _)| id)
     }
 
     async fn relay(self: &Rc<Self>, host: &str, request: Request) -> Outcome {

@@ -151,7 +151,7 @@ impl ReplicaSet for FakeSet {
             id: state.id,
             started: state.started,
             state: HealState::Blocked,
-            leader: None,
+            leader,
             target: leader.map(|_| 7),
             pending: false,
             witness: None,
