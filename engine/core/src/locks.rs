@@ -135,7 +135,8 @@ impl Locks {
         let mut locks = Self::default();
         for (id, held) in all {
             let sound = held.range.kind != LockKind::Unlock && held.range.start <= held.range.end;
-            if !sound || locks.conflict(id, held.owner, held.range).is_some() {
+            let full = locks.held(id).len() > 2 * RANGES_PER_INODE;
+            if !sound || full || locks.conflict(id, held.owner, held.range).is_some() {
                 return None;
             }
             locks.set(id, held.owner, held.range);

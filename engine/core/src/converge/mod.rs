@@ -23,4 +23,4 @@ mod touch;
 
 pub use place::{Occupant, PlaceError, Workbench, place};
 pub use plan::{Made, Plan, Slot, Touch};
-pub use touch::{Touched, changes, slots, touched};
+pub use touch::{Touched, slots, touched};

@@ -1,8 +1,6 @@
-//! Which inodes an outcome changes, and which of their times: one rule for the tree, the index, recovery and the mounts'
-//! caches.
+//! Which inodes an outcome changes, and which of their times: one rule for the tree, the index and recovery.
 
 use bytes::Bytes;
-use rfs_model::client::Change;
 use rfs_model::{InodeId, Op, Timestamp};
 
 /// What an outcome does to one inode's bookkeeping. `ctime` becomes the record's time and `version` its index in any case.
@@ -52,28 +50,6 @@ pub fn touched(op: &Op, time: Timestamp) -> Vec<Touched> {
         | Op::Unlock { .. }
         | Op::SessionOpen { .. }
         | Op::SessionClose {} => {}
-    }
-    out
-}
-
-/// What mounts that have looked at these inodes or names must be told.
-#[must_use]
-pub fn changes(op: &Op, time: Timestamp) -> Vec<Change> {
-    let mut out = Vec::with_capacity(6);
-    out.extend(slots(op).map(|(parent, name, _)| Change::Entry { parent, name: name.clone() }));
-    let data = match op {
-        Op::Write { id, offset, data } => Some((*id, *offset, data.len() as u64)),
-        Op::Allocate { id, range } => Some((*id, range.offset, range.len)),
-        // From the new end on nothing that was cached holds; a file that grows has zeros there that nobody cached.
-        Op::SetAttr { id, set } => set.size.map(|size| (*id, size, u64::MAX)),
-        _ => None,
-    };
-    for t in touched(op, time) {
-        let (offset, len) = match data {
-            Some((id, offset, len)) if id == t.id => (offset, len),
-            _ => (0, 0),
-        };
-        out.push(Change::Inode { id: t.id, offset, len });
     }
     out
 }

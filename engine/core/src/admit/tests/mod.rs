@@ -4,6 +4,7 @@ mod model;
 mod once;
 mod reference;
 mod rig;
+mod snapshot;
 mod space;
 mod tables;
 mod volatile;

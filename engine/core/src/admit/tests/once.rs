@@ -241,10 +241,8 @@ impl World {
             130..160 => {
                 self.apply();
             }
-            160..170 => {
-                if self.follower.applied < self.committed {
-                    self.follower.apply(self.log[self.follower.applied].as_ref());
-                }
+            160..170 if self.follower.applied < self.committed => {
+                self.follower.apply(self.log[self.follower.applied].as_ref());
             }
             170..185 => {
                 let session = *self.rng.pick(&SESSIONS);
