@@ -1,7 +1,11 @@
 //! The daemon: what the core decides, done on glommio.
 
 pub mod clock;
+pub mod daemon;
 pub mod durable;
+pub mod embedded;
+pub mod journal;
 pub mod net;
 pub mod pool;
+pub mod shard;
 pub mod tree;

@@ -165,7 +165,8 @@ impl Daemon {
         let Some((id, entry)) = self.pool.volume_named(volume) else {
             return Err(refuse(connection, Denial::NoVolume).await);
         };
-        let bricks = entry.bricks.iter().map(|b| BrickPlace { addresses: self.pool.addresses(b.node), ..b.clone() });
+        let bricks =
+            entry.bricks.iter().map(|b| BrickPlace { addresses: self.pool.addresses(b.node), ..b.clone() });
         let welcome = Hello::Welcome {
             version: VERSIONS[VERSIONS.len() - 1],
             node: self.node,

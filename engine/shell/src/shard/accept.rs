@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use rfs_core::admit::Attach;
-use rfs_core::consensus::{Input, RoleView, WaitReason};
+use rfs_core::consensus::api::{Input, RoleView, WaitReason};
 use rfs_model::client::ToBrick;
 use rfs_model::codec::Decode;
 use rfs_model::frame::{FrameKind, frame};
@@ -33,14 +33,20 @@ impl Shard {
     ///
     /// # Errors
     /// [`NetError`].
-    pub async fn accept_peer(self: Rc<Self>, mut connection: Connection, from: NodeId) -> Result<(), NetError> {
+    pub async fn accept_peer(
+        self: Rc<Self>,
+        mut connection: Connection,
+        from: NodeId,
+    ) -> Result<(), NetError> {
         let welcome = self.inner.borrow().welcome(Standing::Ready);
         connection.send(frame(FrameKind::Hello, &welcome)).await?;
         let (mut source, _sink, hangup) = connection.split();
         let ended = loop {
             let payload = match source.recv().await {
                 Ok((FrameKind::Peer, payload)) => payload,
-                Ok((other, _)) => break NetError::Unexpected(format!("a frame of kind {other:?} from a brick")),
+                Ok((other, _)) => {
+                    break NetError::Unexpected(format!("a frame of kind {other:?} from a brick"));
+                }
                 Err(e) => break e,
             };
             match PeerFrame::decode(&payload) {
@@ -82,7 +88,9 @@ impl Shard {
                     Ok(message) => self.inbox.push(Event::Mount { conn, message }),
                     Err(e) => break NetError::from(e),
                 },
-                Ok((other, _)) => break NetError::Unexpected(format!("a frame of kind {other:?} from a mount")),
+                Ok((other, _)) => {
+                    break NetError::Unexpected(format!("a frame of kind {other:?} from a mount"));
+                }
                 Err(e) => break e,
             }
         };

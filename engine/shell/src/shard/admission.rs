@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use rfs_core::admit::{Received, Verdict};
-use rfs_core::consensus::Input;
+use rfs_core::consensus::api::Input;
 use rfs_model::client::{Mutation, ToBrick, ToMount};
 use rfs_model::codec::Encode;
 use rfs_model::hello::Purpose;
@@ -79,13 +79,7 @@ impl Inner {
         Record::new(index, term, RecordKind::Op, self.chain, stamped.encoded().into())
     }
 
-    pub(super) fn mount_message(
-        &mut self,
-        shard: &Rc<Shard>,
-        now_us: u64,
-        conn: ConnId,
-        message: ToBrick,
-    ) {
+    pub(super) fn mount_message(&mut self, shard: &Rc<Shard>, now_us: u64, conn: ConnId, message: ToBrick) {
         let Some(mount) = self.mounts.get(conn) else { return };
         let (session, purpose) = (mount.session, mount.purpose);
         match message {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rfs_core::admit::SessionEvent;
-use rfs_core::consensus::Input;
+use rfs_core::consensus::api::Input;
 use rfs_model::client::Change;
 use rfs_model::codec::Decode;
 use rfs_model::op::Stamped;
@@ -160,8 +160,8 @@ impl Inner {
 
     fn apply_op(&mut self, shard: &Rc<Shard>, record: &Record) -> Result<bool, String> {
         let index = record.meta.index;
-        let stamped = Stamped::from_all(&record.payload)
-            .map_err(|e| format!("record {index} is no outcome: {e}"))?;
+        let stamped =
+            Stamped::from_all(&record.payload).map_err(|e| format!("record {index} is no outcome: {e}"))?;
         let TreeState::Ready(tree) = &mut self.tree else { return Ok(false) };
         // After recovery the tree has records that the sessions have not.
         let in_tree = index <= tree.applied();

@@ -73,7 +73,8 @@ impl NodeBricks {
             return Ok(());
         }
         let around = self.around()?;
-        let label = label_of(path)?.ok_or_else(|| format!("{} is no brick: it has no label", path.display()))?;
+        let label =
+            label_of(path)?.ok_or_else(|| format!("{} is no brick: it has no label", path.display()))?;
         if label.volume != volume || label.node != around.me {
             return Err(format!("{} belongs to another volume or node", path.display()));
         }
@@ -101,8 +102,10 @@ impl Bricks for NodeBricks {
     fn prepare_brick(&self, state: VolumeState, path: PathBuf) -> LocalBoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let me = self.around()?.me;
-            blocking(move || write_label(&path, &label(&state, me, BrickState::Creating)).map_err(|e| e.to_string()))
-                .await
+            blocking(move || {
+                write_label(&path, &label(&state, me, BrickState::Creating)).map_err(|e| e.to_string())
+            })
+            .await
         })
     }
 

@@ -115,7 +115,7 @@ impl Inner {
         let now = self.journal.base();
         if now.index > base {
             let base = rfs_model::config::Position::new(now.term, now.index);
-            self.step(shard, now_us, rfs_core::consensus::Input::Trimmed { base });
+            self.step(shard, now_us, rfs_core::consensus::api::Input::Trimmed { base });
         }
         self.resync_checkpointed(shard, now_us, index);
         tracing::debug!(%index, "checkpoint");

@@ -70,9 +70,11 @@ impl Replay for Log {
 impl Shard {
     /// Feeds the thread until it hangs up.
     async fn feed(self: Rc<Self>, reader: UnixStream, through: Index, batches: mpsc::Sender<Batch>) {
-        let Ok(mut asks) = reader.set_nonblocking(true).map_err(drop).and_then(|()| {
-            Connection::new(reader.into()).map_err(drop)
-        }) else {
+        let Ok(mut asks) = reader
+            .set_nonblocking(true)
+            .map_err(drop)
+            .and_then(|()| Connection::new(reader.into()).map_err(drop))
+        else {
             return;
         };
         while let Ok(bytes) = asks.recv_exact::<8>().await {
@@ -89,7 +91,8 @@ impl Inner {
     /// The core knows a commit index that covers all that the tree may have seen: recovery begins.
     pub(super) fn start_converge(&mut self, shard: &Rc<Shard>) {
         let through = self.committed;
-        let TreeState::Torn(mut tree) = std::mem::replace(&mut self.tree, TreeState::Converging(through)) else {
+        let TreeState::Torn(mut tree) = std::mem::replace(&mut self.tree, TreeState::Converging(through))
+        else {
             return;
         };
         let from = tree.applied().next();
@@ -130,4 +133,3 @@ impl Inner {
         }
     }
 }
-

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use rfs_core::consensus::{Effect, Input, RoleView, Ticket};
+use rfs_core::consensus::api::{Effect, Input, RoleView, Ticket};
 use rfs_model::codec::Encode;
 use rfs_model::frame::{FrameKind, put_frame};
 use rfs_model::hard::HardState;
@@ -190,6 +190,10 @@ impl Inner {
         ship: &Ship,
         records: Result<Vec<Record>, JournalError>,
     ) {
+        // The records may be others by now: the core has forgotten the request too.
+        if self.core.role() != RoleView::Leader || self.core.term() != ship.header.pulse.term {
+            return;
+        }
         let records = match records {
             Ok(records) => records,
             Err(JournalError::NotHeld { .. }) => Vec::new(),
@@ -199,7 +203,7 @@ impl Inner {
         if let Some(link) = self.links.get(&ship.to).filter(|_| !records.is_empty()) {
             link.put(|out| put_frame(out, FrameKind::Peer, |out| put_append(out, ship.header, &records)));
         }
-        self.step(shard, now_us, Input::Shipped { to: ship.to, upto });
+        self.step(shard, now_us, Input::Shipped { to: ship.to, from: ship.from, upto });
     }
 
     fn role_changed(&mut self) {
@@ -211,8 +215,14 @@ impl Inner {
         }
     }
 
-    pub(super) fn peer_message(&mut self, shard: &Rc<Shard>, now_us: u64, from: NodeId, message: PeerMessage) {
-        let message = rfs_core::consensus::Received::Brick { from, message };
+    pub(super) fn peer_message(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        from: NodeId,
+        message: PeerMessage,
+    ) {
+        let message = rfs_core::consensus::api::Received::Brick { from, message };
         self.step(shard, now_us, Input::Message(message));
     }
 }
@@ -224,4 +234,3 @@ pub(crate) fn at_once<T>(future: Pin<&mut dyn Future<Output = T>>) -> Option<T> 
         Poll::Pending => None,
     }
 }
-

@@ -67,7 +67,7 @@ impl Inner {
         self.report_own_room();
         let own = self.applied();
         self.infos.look(self.me, own, now_us);
-        for peer in self.core.peers() {
+        for peer in self.core.bricks() {
             self.infos.look(peer.brick, peer.applied, now_us);
         }
         let peers: Vec<NodeId> = self.links.keys().copied().collect();
@@ -108,7 +108,8 @@ impl Inner {
     pub(super) fn statfs(&self) -> Option<Statfs> {
         let own = self.own_info()?.statfs;
         let in_sync = &self.core.config().record.target().in_sync;
-        let others = in_sync.iter().filter_map(|b| self.infos.of(*b)).map(|i| i.statfs).filter(|s| s.block > 0);
+        let others =
+            in_sync.iter().filter_map(|b| self.infos.of(*b)).map(|i| i.statfs).filter(|s| s.block > 0);
         let least = others.chain([own]).min_by_key(|s| u64::from(s.block) * s.available)?;
         let room = room_of(&least);
         let block = u64::from(least.block.max(1));
@@ -137,7 +138,14 @@ mod tests {
 
     #[test]
     fn a_reserve_stays() {
-        let full = Statfs { block: 4096, blocks: 1 << 20, available: 10, files: 100, files_free: 64, ..Statfs::default() };
+        let full = Statfs {
+            block: 4096,
+            blocks: 1 << 20,
+            available: 10,
+            files: 100,
+            files_free: 64,
+            ..Statfs::default()
+        };
         assert_eq!(room_of(&full), Room { bytes: 0, inodes: 0 });
         let roomy = Statfs { available: 1 << 19, files: 0, ..full };
         assert_eq!(room_of(&roomy), Room { bytes: (2 << 30) - RESERVE_BYTES, inodes: u64::MAX });

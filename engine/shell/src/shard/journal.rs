@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use rfs_core::consensus::Input;
+use rfs_core::consensus::api::Input;
 use rfs_model::Index;
 use rfs_model::config::Position;
 use rfs_model::options::SyncMode;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rfs_core::consensus::Start;
-use rfs_model::sealed::{seal, unseal};
+use rfs_core::consensus::api::Start;
 use rfs_model::layout;
+use rfs_model::sealed::{seal, unseal};
 
 use crate::clock;
 use crate::durable;

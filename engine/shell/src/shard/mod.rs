@@ -43,7 +43,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rfs_core::admit::Front;
-use rfs_core::consensus::{Consensus, Effect, Ticket};
+use rfs_core::consensus::Consensus;
+use rfs_core::consensus::api::{Effect, Ticket};
 use rfs_model::client::ToBrick;
 use rfs_model::hard::HardState;
 use rfs_model::hello::SeatClass;
@@ -76,28 +77,68 @@ pub(crate) enum Event {
     /// There is more to do than fitted into one turn.
     More,
     Link(LinkEvent),
-    Peer { from: NodeId, frame: wire::PeerFrame },
-    SeatUp { seat: SeatId, class: SeatClass, host: String, outbox: Rc<queue::Outbox> },
-    Seat { seat: SeatId, reply: WitnessReply },
-    SeatDown { seat: SeatId, outbox: Rc<queue::Outbox> },
-    MountUp { hello: MountHello, connection: crate::net::Connection },
-    Mount { conn: ConnId, message: ToBrick },
-    MountDown { conn: ConnId },
+    Peer {
+        from: NodeId,
+        frame: wire::PeerFrame,
+    },
+    SeatUp {
+        seat: SeatId,
+        class: SeatClass,
+        host: String,
+        outbox: Rc<queue::Outbox>,
+    },
+    Seat {
+        seat: SeatId,
+        reply: WitnessReply,
+    },
+    SeatDown {
+        seat: SeatId,
+        outbox: Rc<queue::Outbox>,
+    },
+    MountUp {
+        hello: MountHello,
+        connection: crate::net::Connection,
+    },
+    Mount {
+        conn: ConnId,
+        message: ToBrick,
+    },
+    MountDown {
+        conn: ConnId,
+    },
     Synced(Result<Index, JournalError>),
-    StateSaved { ticket: Ticket, result: std::io::Result<()> },
+    StateSaved {
+        ticket: Ticket,
+        result: std::io::Result<()>,
+    },
     /// Old records, for the tree.
     Loaded(Result<Vec<Record>, JournalError>),
     /// Old records, for a follower.
-    ShipLoaded { ship: drive::Ship, records: Result<Vec<Record>, JournalError> },
+    ShipLoaded {
+        ship: drive::Ship,
+        records: Result<Vec<Record>, JournalError>,
+    },
     /// The slow part of a record is done; it may be applied now.
     PreludeDone(Result<(), Fault>),
     CheckpointDone(Result<CheckpointDone, String>),
     Converged(Box<converge::Converged>),
-    ReadDone { read: Box<queries::Asked>, data: Result<bytes::Bytes, Fault> },
-    Listed { read: Box<queries::Asked>, listed: Result<crate::tree::Listed, Fault> },
+    ReadDone {
+        read: Box<queries::Asked>,
+        data: Result<bytes::Bytes, Fault>,
+    },
+    Listed {
+        read: Box<queries::Asked>,
+        listed: Result<crate::tree::Listed, Fault>,
+    },
     Resync(resync::ResyncEvent),
-    Propose { state: VolumeState, answer: operate::Answer },
-    Operate { operation: rfs_model::admin::Operation, answer: operate::OperateAnswer },
+    Propose {
+        state: VolumeState,
+        answer: operate::Answer,
+    },
+    Operate {
+        operation: rfs_model::admin::Operation,
+        answer: operate::OperateAnswer,
+    },
     Leave,
 }
 
@@ -272,7 +313,7 @@ impl Inner {
         loop {
             self.admit(shard, now_us);
             self.flush_journal(shard, now_us);
-            self.step(shard, now_us, rfs_core::consensus::Input::EndOfTurn);
+            self.step(shard, now_us, rfs_core::consensus::api::Input::EndOfTurn);
             self.report_journaled(shard, now_us);
             let applied = self.apply(shard, now_us);
             self.answer_queries(shard, now_us);
@@ -283,7 +324,7 @@ impl Inner {
     }
 
     fn handle(&mut self, shard: &Rc<Shard>, now_us: u64, event: Event) {
-        use rfs_core::consensus::Input;
+        use rfs_core::consensus::api::Input;
         match event {
             Event::Tick => self.tick(shard, now_us),
             Event::More => {}
@@ -317,7 +358,7 @@ impl Inner {
     }
 
     fn tick(&mut self, shard: &Rc<Shard>, now_us: u64) {
-        self.step(shard, now_us, rfs_core::consensus::Input::Tick);
+        self.step(shard, now_us, rfs_core::consensus::api::Input::Tick);
         self.tick_sync(shard, now_us);
         self.tick_checkpoint(shard, now_us);
         self.tick_sessions(now_us);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use rfs_core::consensus::Input;
+use rfs_core::consensus::api::Input;
 use rfs_model::admin::Operation;
 use rfs_model::codec::Encode;
 use rfs_model::options::Options;
@@ -131,4 +131,3 @@ impl Inner {
         answer.fill(Err(ProposeError::Refused(text)));
     }
 }
-

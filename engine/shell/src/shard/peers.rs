@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use rfs_core::consensus::{DownCause, Input};
+use rfs_core::consensus::api::{DownCause, Input};
 use rfs_model::NodeId;
 
 use super::links::{Caller, Down, Link, LinkEvent};
@@ -12,7 +12,8 @@ use super::{Inner, Shard};
 impl Inner {
     /// Dials every brick of the volume that has no link yet.
     pub(super) fn start_links(&mut self, shard: &Rc<Shard>) {
-        let others: Vec<NodeId> = self.state.bricks.iter().map(|b| b.node).filter(|n| *n != self.me).collect();
+        let others: Vec<NodeId> =
+            self.state.bricks.iter().map(|b| b.node).filter(|n| *n != self.me).collect();
         for peer in others {
             let caller =
                 Caller { me: self.me, volume: shard.volume, secret: Rc::clone(&shard.around.secret) };

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use rfs_core::consensus::{Input, RoleView, Ticket};
+use rfs_core::consensus::api::{Input, RoleView, Ticket};
 use rfs_model::client::{Answer, Query};
 use rfs_model::hello::Purpose;
 use rfs_model::limits::READ_BYTES;
@@ -319,7 +319,9 @@ impl Inner {
             Query::GetXattr { id, name } => {
                 tree.xattr(*id, name)?.map(|data| Answer::Data { data }).ok_or(NoAttribute)
             }
-            Query::ListXattr { id } => tree.xattr_names(*id)?.map(|names| Answer::Names { names }).ok_or(Stale),
+            Query::ListXattr { id } => {
+                tree.xattr_names(*id)?.map(|names| Answer::Names { names }).ok_or(Stale)
+            }
             Query::Statfs {} => self.statfs().map(|statfs| Answer::Statfs { statfs }).ok_or(Refusal::Broken),
             Query::Seek { id, offset, data } => {
                 tree.seek(*id, *offset, *data)?.map(|offset| Answer::Offset { offset }).ok_or(NoData)

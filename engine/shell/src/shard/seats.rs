@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use rfs_core::consensus::{Input, Received};
+use rfs_core::consensus::api::{Input, Received};
+use rfs_model::SeatId;
 use rfs_model::codec::{Decode, Encode};
 use rfs_model::frame::{FrameKind, frame, put_frame};
 use rfs_model::hello::{SeatClass, Standing};
 use rfs_model::peer::{WitnessReply, WitnessRequest};
-use rfs_model::SeatId;
 
 use super::queue::Outbox;
 use super::{Event, Inner, Shard};
@@ -62,7 +62,9 @@ impl Shard {
         let ended = loop {
             let payload = match source.recv().await {
                 Ok((FrameKind::Witness, payload)) => payload,
-                Ok((other, _)) => break NetError::Unexpected(format!("a frame of kind {other:?} from a witness")),
+                Ok((other, _)) => {
+                    break NetError::Unexpected(format!("a frame of kind {other:?} from a witness"));
+                }
                 Err(e) => break e,
             };
             match WitnessReply::from_all(&payload) {
@@ -109,4 +111,3 @@ impl Inner {
         self.seats.is_up(seat)
     }
 }
-

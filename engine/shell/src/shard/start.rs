@@ -6,7 +6,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use rfs_core::admit::{Front, Limits};
-use rfs_core::consensus::{Consensus, LogSummary, Start, Timing};
+use rfs_core::consensus::Consensus;
+use rfs_core::consensus::api::{LogSummary, Start, Timing};
 use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, GENESIS_LAST, Position};
 use rfs_model::hard::HardState;
@@ -180,7 +181,11 @@ fn summary(found: &Found) -> Result<LogSummary, String> {
     if found.hard.config.at.index <= recovered.base.index {
         configs.insert(0, found.hard.config.clone());
     }
-    let genesis = if recovered.base.index == Index::ZERO { GENESIS_LAST.min(recovered.last.index) } else { Index::ZERO };
+    let genesis = if recovered.base.index == Index::ZERO {
+        GENESIS_LAST.min(recovered.last.index)
+    } else {
+        Index::ZERO
+    };
     Ok(LogSummary {
         base: Position::new(recovered.base.term, recovered.base.index),
         runs: recovered.runs.as_slice().to_vec(),
@@ -190,7 +195,6 @@ fn summary(found: &Found) -> Result<LogSummary, String> {
         committed: found.checkpoint.index.max(genesis),
     })
 }
-
 
 impl Inner {
     /// How far the tree *and* the sessions are.

@@ -1,11 +1,10 @@
 //! What a shard tells the pool service: its state, its report, and the doors for changes.
 
-
-use rfs_core::consensus::{PeerView, RoleView, Trust, WaitReason};
+use rfs_core::consensus::api::{PeerView, RoleView, Trust, WaitReason};
+use rfs_model::NodeId;
 use rfs_model::admin::{BrickReport, BrickRole, HealState, Operation, VolumeReport, WitnessReport};
 use rfs_model::hello::{BrickPlace, SeatClass};
 use rfs_model::volume::VolumeState;
-use rfs_model::NodeId;
 
 use super::operate::Promise;
 use super::{Event, Inner, Shard};
@@ -36,7 +35,9 @@ impl ReplicaSet for Shard {
     fn propose(&self, state: VolumeState) -> LocalBoxFuture<'_, Result<(), ProposeError>> {
         let answer = Promise::new();
         if let Some(end) = self.end() {
-            return Box::pin(async move { Err(ProposeError::NoLeader(format!("the brick is closed: {end:?}"))) });
+            return Box::pin(
+                async move { Err(ProposeError::NoLeader(format!("the brick is closed: {end:?}"))) },
+            );
         }
         self.inbox.push(Event::Propose { state, answer: answer.clone() });
         Box::pin(answer.wait())
@@ -45,7 +46,9 @@ impl ReplicaSet for Shard {
     fn operate(&self, operation: Operation) -> LocalBoxFuture<'_, Result<Vec<String>, ProposeError>> {
         let answer = Promise::new();
         if let Some(end) = self.end() {
-            return Box::pin(async move { Err(ProposeError::NoLeader(format!("the brick is closed: {end:?}"))) });
+            return Box::pin(
+                async move { Err(ProposeError::NoLeader(format!("the brick is closed: {end:?}"))) },
+            );
         }
         self.inbox.push(Event::Operate { operation, answer: answer.clone() });
         Box::pin(answer.wait())
@@ -57,7 +60,7 @@ impl Inner {
         let waiting = self.core.waiting_for();
         let leads = self.core.role() == RoleView::Leader && self.front.is_leading();
         let leader = if leads { Some(self.me) } else { self.core.leader().filter(|l| *l != self.me) };
-        let peers = self.core.peers();
+        let peers = self.core.bricks();
         let blocked = !matches!(waiting.reason, WaitReason::None | WaitReason::Election);
         VolumeReport {
             volume: self.state.name.clone(),
@@ -68,7 +71,11 @@ impl Inner {
             target: leads.then_some(self.committed.0),
             pending: leads && !self.core.healthy() && self.core.config().record.is_joint(),
             witness: self.witness_report(),
-            waits_for: if blocked { waiting.bricks.iter().map(|b| self.brick_name(*b)).collect() } else { vec![] },
+            waits_for: if blocked {
+                waiting.bricks.iter().map(|b| self.brick_name(*b)).collect()
+            } else {
+                vec![]
+            },
             now: None,
             as_of_ms: None,
             bricks: self.state.bricks.iter().map(|place| self.brick_report(place, leads, &peers)).collect(),
@@ -158,4 +165,3 @@ impl Inner {
         if behind_ops == 0 { (0, 0) } else { (ops * mean, behind_ops * mean) }
     }
 }
-

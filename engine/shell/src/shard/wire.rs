@@ -21,17 +21,33 @@ layout!(Info { pid, applied, statfs });
 /// Messages of the daemon to its like, besides the core's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShellMessage {
-    Info { info: Info },
+    Info {
+        info: Info,
+    },
     /// A full copy begins: of the tree at `at`, with the record chain and the configuration there.
-    CopyBegin { at: Position, chain: u32, config: ConfigEntry },
+    CopyBegin {
+        at: Position,
+        chain: u32,
+        config: ConfigEntry,
+    },
     /// Part number `number`, from 0.
-    CopyPart { number: u64, part: Bytes },
+    CopyPart {
+        number: u64,
+        part: Bytes,
+    },
     /// All `parts` have been sent; the log up to `through` belongs to the copy.
-    CopyEnd { parts: u64, through: Index },
+    CopyEnd {
+        parts: u64,
+        through: Index,
+    },
     /// The receiver has stored all parts before `upto`.
-    CopyAck { upto: u64 },
+    CopyAck {
+        upto: u64,
+    },
     /// The copy cannot go on; it starts over when the leader finds that it is needed.
-    CopyAbort { why: String },
+    CopyAbort {
+        why: String,
+    },
 }
 tagged!(ShellMessage, "a brick's message", {
     100 => Info { info },
@@ -73,7 +89,10 @@ impl PeerFrame {
         while r.remaining() > 0 {
             let record = Record::read(r).map_err(|e| NetError::Unexpected(format!("a record: {e}")))?;
             if record.meta.index != next {
-                return Err(NetError::Unexpected(format!("record {} where {next} belongs", record.meta.index)));
+                return Err(NetError::Unexpected(format!(
+                    "record {} where {next} belongs",
+                    record.meta.index
+                )));
             }
             next = next.next();
             configs.extend(config_entry(&record)?);
@@ -137,6 +156,8 @@ mod tests {
     #[test]
     fn the_daemons_own_messages_have_their_tags() {
         let message = ShellMessage::CopyAck { upto: 3 };
-        assert!(matches!(PeerFrame::decode(&message.encoded().into()), Ok(PeerFrame::Shell(m)) if m == message));
+        assert!(
+            matches!(PeerFrame::decode(&message.encoded().into()), Ok(PeerFrame::Shell(m)) if m == message)
+        );
     }
 }
