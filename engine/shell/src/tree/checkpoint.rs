@@ -20,7 +20,7 @@ pub struct CheckpointJob {
 }
 
 /// A checkpoint that is durable.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct CheckpointDone {
     index: Index,
@@ -53,8 +53,10 @@ impl Tree {
     /// [`Fault`].
     ///
     /// # Panics
-    /// When another checkpoint has been begun and is not done.
+    /// When another checkpoint has been begun and is not done, and before a copied tree has been converged.
     pub fn checkpoint_begin(&mut self, state: Bytes) -> Result<CheckpointJob, Fault> {
+        let floor = self.index.checkpoint()?.floor;
+        assert!(self.applied >= floor, "a copied tree at {} has seen records up to {floor}", self.applied);
         self.end_batch()?;
         let (store, changes) = self.index.freeze();
         let checkpoint = Checkpoint { index: self.applied, term: self.term, floor: Index::ZERO, state };

@@ -6,8 +6,9 @@ use rfs_model::{FileKind, InodeId, Timestamp};
 use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::layout::ID_XATTR;
+use super::layout::{ID_XATTR, ID_XATTR_C};
 use super::times::spec;
+use super::xattrat::getxattrat;
 
 /// How an inode is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,8 +183,11 @@ impl Handle {
 
 /// Who stands at `name`: `Ok(None)` when nobody does, `Ok(Some(None))` for somebody without identity.
 pub(super) fn identity_at(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Option<InodeId>>, Errno> {
-    let path = magic_at(dir, name);
-    match identity(|buffer| fs::lgetxattr(path.as_slice(), ID_XATTR, buffer)) {
+    let read = |buffer: &mut [u8]| match getxattrat(dir, name, ID_XATTR_C, buffer) {
+        Some(done) => done,
+        None => fs::lgetxattr(magic_at(dir, name), ID_XATTR, buffer),
+    };
+    match identity(read) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),

@@ -14,6 +14,7 @@ pub const ORPHANS: &str = "orphans";
 pub const LOST_AND_FOUND: &str = "lost+found";
 /// The xattr that carries an inode's identity.
 pub const ID_XATTR: &[u8] = b"trusted.rfs.id";
+pub(super) const ID_XATTR_C: &std::ffi::CStr = c"trusted.rfs.id";
 /// Prefix of the xattrs that mounts never see.
 pub const PRIVATE_XATTR: &[u8] = b"trusted.rfs.";
 pub const ACL_ACCESS: &[u8] = b"system.posix_acl_access";

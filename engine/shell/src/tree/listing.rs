@@ -19,6 +19,7 @@ use super::{Fault, Tree};
 
 /// Names of one directory; the identity is read when it is first wanted.
 type Names = BTreeMap<Box<[u8]>, Option<InodeId>>;
+type Named = (Box<[u8]>, Option<InodeId>);
 
 /// A directory whose own size is larger than this, in bytes, is better listed on a thread: some 3,000 names.
 const LONG_DIR_BYTES: u64 = 128 * 1024;
@@ -72,7 +73,7 @@ impl Listings {
         Some(self.cache.peek(&dir)?.contains_key(name))
     }
 
-    fn page(&mut self, dir: InodeId, after: &[u8], max: usize) -> Option<Vec<(Box<[u8]>, Option<InodeId>)>> {
+    fn page(&mut self, dir: InodeId, after: &[u8], max: usize) -> Option<Vec<Named>> {
         let from = if after.is_empty() { Bound::Unbounded } else { Bound::Excluded(after) };
         let names = self.cache.get(&dir)?;
         let range = names.range::<[u8], _>((from, Bound::Unbounded));

@@ -30,6 +30,7 @@ mod store;
 mod times;
 mod view;
 mod xattr;
+mod xattrat;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,9 @@ use super::{Fault, Limits, Tree};
 /// Inodes after which the new index is written.
 const BATCH: usize = 8192;
 
+/// A directory to look into.
+type SubDir = (InodeId, Box<[u8]>);
+
 struct Scan {
     index: IndexMap,
     checkpoint: Checkpoint,
@@ -91,12 +94,7 @@ impl Scan {
     }
 
     /// Notes what is in one directory, and gives the directories in it.
-    fn list(
-        &mut self,
-        dir: InodeId,
-        handle: &Handle,
-        path: &str,
-    ) -> Result<Vec<(InodeId, Box<[u8]>)>, Fault> {
+    fn list(&mut self, dir: InodeId, handle: &Handle, path: &str) -> Result<Vec<SubDir>, Fault> {
         let wrong = |e| Fault::system("list", path, e);
         let mut dirs = Vec::new();
         for name in names_of(dir, handle.scan().map_err(wrong)?).map_err(wrong)? {

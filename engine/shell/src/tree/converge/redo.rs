@@ -10,6 +10,9 @@ use crate::tree::handle::Access;
 use crate::tree::times::Times;
 use crate::tree::{Fault, Tree};
 
+/// Times that are held back at the most: those of the last records of a very long log would do, but not in memory.
+const HELD_TIMES: usize = 16 * 1024;
+
 impl Tree {
     pub(super) fn redo(&mut self, plan: &Plan, stamped: &Stamped) -> Result<(), Fault> {
         let (op, time) = (&stamped.op, stamped.time);
@@ -21,6 +24,9 @@ impl Tree {
         if plan.redoes(stamped) {
             tracing::trace!(op = op_name(op), "redone");
             self.redo_inside(op)?;
+        }
+        if self.times.get_mut().len() > HELD_TIMES {
+            self.end_batch()?;
         }
         for touched in touched(op, time) {
             let mtime = touched.mtime.or_else(|| resized(op).then_some(time));

@@ -97,25 +97,21 @@ impl Copy {
 
     fn next_data(&mut self) -> Result<Option<Item>, Fault> {
         let Some(lent) = &self.lent else { return Ok(None) };
-        while self.at < self.size {
-            let wrong = lent.wrong("read");
-            let (start, end) = extent(&lent.handle, self.at, self.size).map_err(&wrong)?;
-            if start >= end {
-                self.at = self.size;
-                break;
-            }
-            let len = (end - start).min(PIECE_BYTES as u64) as usize;
-            let data = read_at(&lent.handle, start, len).map_err(&wrong)?;
-            // A file that has shrunk since: the log says so.
-            if data.is_empty() {
-                self.at = self.size;
-                break;
-            }
-            self.at = start + data.len() as u64;
-            self.bytes += data.len() as u64;
-            return Ok(Some(Item::Data { id: self.id, offset: start, data }));
+        if self.at >= self.size {
+            return Ok(None);
         }
-        Ok(None)
+        let wrong = lent.wrong("read");
+        let (start, end) = extent(&lent.handle, self.at, self.size).map_err(&wrong)?;
+        let len = (end.saturating_sub(start)).min(PIECE_BYTES as u64) as usize;
+        let data = read_at(&lent.handle, start, len).map_err(&wrong)?;
+        // Nothing but a hole is left, or the file has shrunk since: then the log says so.
+        if data.is_empty() {
+            self.at = self.size;
+            return Ok(None);
+        }
+        self.at = start + data.len() as u64;
+        self.bytes += data.len() as u64;
+        Ok(Some(Item::Data { id: self.id, offset: start, data }))
     }
 
     fn next_xattr(&mut self) -> Result<Option<Item>, Fault> {

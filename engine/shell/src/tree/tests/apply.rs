@@ -92,7 +92,7 @@ fn ranges_are_allocated_and_punched() {
     assert!(hole.is_some_and(|at| at <= 30_000));
     assert_eq!(rig.tree.seek(f, 30_000, true).unwrap(), None);
     let collapse = Op::Allocate { id: f, range: Allocate { mode: 8, offset: 0, len: 4096 } };
-    assert!(matches!(rig.try_run(collapse), Err(Fault::Record { op: "fallocate", .. })));
+    assert!(matches!(rig.try_run(&collapse), Err(Fault::Record { op: "fallocate", .. })));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn the_brick_s_own_attributes_are_hidden_and_safe() {
     assert_eq!(rig.tree.readlink(f).unwrap().unwrap(), "to/nowhere");
     assert_eq!(rig.tree.child(ROOT, b".rfs").unwrap(), None);
     let op = Op::RemoveXattr { id: f, name: name("trusted.rfs.id") };
-    assert!(rig.try_run(op).is_err());
+    assert!(rig.try_run(&op).is_err());
 }
 
 #[test]
@@ -193,10 +193,10 @@ fn what_others_did_to_the_directory_is_a_fault_that_names_it() {
     assert_eq!(why, "/d/foreign carries no identity (xattr trusted.rfs.id), so this brick did not make it");
     std::fs::rename(rig.dir.join("d/f"), rig.dir.join("d/g")).unwrap();
     assert!(
-        says(rig.try_run(unlink(g, d, "g", Fate::Dies)).unwrap_err()).contains("/d/g carries the identity")
+        says(rig.try_run(&unlink(g, d, "g", Fate::Dies)).unwrap_err()).contains("/d/g carries the identity")
     );
-    assert!(says(rig.try_run(unlink(f, d, "f", Fate::Dies)).unwrap_err()).contains("cannot find /d/f"));
-    let unknown = rig.try_run(write(id(999), 0, b"x")).unwrap_err();
+    assert!(says(rig.try_run(&unlink(f, d, "f", Fate::Dies)).unwrap_err()).contains("cannot find /d/f"));
+    let unknown = rig.try_run(&write(id(999), 0, b"x")).unwrap_err();
     assert!(says(unknown).ends_with("cannot write to inode 3-3e7: the index does not know it"));
 }
 
@@ -208,7 +208,7 @@ fn a_symlink_in_a_directory_s_place_is_not_followed() {
     std::fs::remove_dir(rig.dir.join("d")).unwrap();
     std::os::unix::fs::symlink(outside.path(), rig.dir.join("d")).unwrap();
     rig.tree.forget(d);
-    assert!(rig.try_run(make(id(50), d, "f", FileKind::File)).is_err());
+    assert!(rig.try_run(&make(id(50), d, "f", FileKind::File)).is_err());
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 

@@ -145,7 +145,7 @@ impl Tearing<'_> {
 }
 
 fn slots(op: &Op) -> Vec<(InodeId, Bytes)> {
-    rfs_core::converge::slots(op).into_iter().map(|(parent, name, _)| (parent, name.clone())).collect()
+    rfs_core::converge::slots(op).map(|(parent, name, _)| (parent, name.clone())).collect()
 }
 
 fn inodes(op: &Op) -> Vec<InodeId> {

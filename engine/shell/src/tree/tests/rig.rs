@@ -68,17 +68,18 @@ impl Rig {
     }
 
     /// Applies an operation to brick and model, and gives the index it got.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn run(&mut self, op: Op) -> Index {
-        self.try_run(op).unwrap()
+        self.try_run(&op).unwrap()
     }
 
-    pub fn try_run(&mut self, op: Op) -> Result<Index, Fault> {
+    pub fn try_run(&mut self, op: &Op) -> Result<Index, Fault> {
         let index = self.tree.applied().next();
         let applied = self.tree.apply(index, TERM, &stamped(index, op.clone()))?;
         if let Some(leftover) = applied.leftover {
             leftover.run()?;
         }
-        self.model.apply(index, &op);
+        self.model.apply(index, op);
         Ok(index)
     }
 
