@@ -1,0 +1,48 @@
+//! Random histories with power cuts: of everything that was not synced, any part may be lost.
+
+use super::on_executor;
+use super::random::{History, Replay, seeds};
+
+#[test]
+fn histories_with_power_cuts() {
+    for seed in seeds(25) {
+        on_executor(move || async move {
+            let mut history = History::new(seed, true);
+            let _replay = Replay { seed, test: "histories_with_power_cuts" };
+            for _ in 0..5 {
+                for _ in 0..5 + history.random.below(40) {
+                    history.step().await;
+                }
+                history.cut_power().await;
+                let recovered = history.reopen().await;
+                assert_eq!(recovered.rot, None, "nothing has rotted");
+                assert!(recovered.last.index >= history.model.synced, "synced records are lost");
+                history.adopt(&recovered);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_power_cut_while_the_last_one_is_cleaned_up() {
+    for seed in seeds(25) {
+        on_executor(move || async move {
+            let mut history = History::new(seed, true);
+            let test = "a_power_cut_while_the_last_one_is_cleaned_up";
+            let _replay = Replay { seed, test };
+            for _ in 0..60 {
+                history.step().await;
+            }
+            for _ in 0..6 {
+                history.cut_power().await;
+                let recovered = history.reopen().await;
+                assert_eq!(recovered.rot, None, "nothing has rotted");
+                assert!(recovered.last.index >= history.model.synced, "synced records are lost");
+                history.adopt(&recovered);
+                for _ in 0..history.random.below(3) {
+                    history.append();
+                }
+            }
+        });
+    }
+}
