@@ -1,1 +1,7 @@
-fn main() {}
+//! `rfs-mountd`, also called `mount.rfs`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rfs_mountd::mount::main()
+}

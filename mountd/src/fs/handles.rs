@@ -1,0 +1,105 @@
+//! Open files, by the numbers that the kernel was given for them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::Inode;
+use crate::session::Failure;
+
+/// One open of one file.
+#[derive(Debug)]
+pub struct OpenFile {
+    pub inode: Arc<Inode>,
+    /// As given to open(2).
+    pub flags: i32,
+    /// The session in which it was opened, counted from 0.
+    pub epoch: u64,
+    /// What became of a write that had returned already. Told once.
+    failed: Mutex<Option<Failure>>,
+}
+
+impl OpenFile {
+    #[must_use]
+    pub fn new(inode: Arc<Inode>, flags: i32, epoch: u64) -> Self {
+        Self { inode, flags, epoch, failed: Mutex::default() }
+    }
+
+    /// A write that had returned was lost. The first failure stays.
+    pub fn fail(&self, why: Failure) {
+        self.failed.lock().expect("no holder panics").get_or_insert(why);
+    }
+
+    /// What the next write, fsync or close must report.
+    ///
+    /// # Errors
+    /// The failure, once.
+    pub fn take_failure(&self) -> Result<(), Failure> {
+        self.failed.lock().expect("no holder panics").take().map_or(Ok(()), Err)
+    }
+
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.flags & libc::O_ACCMODE != libc::O_RDONLY
+    }
+}
+
+/// Things by handle. As many as programs have open.
+#[derive(Debug)]
+pub struct Handles<T> {
+    open: HashMap<u64, Arc<T>>,
+    last: u64,
+}
+
+impl<T> Default for Handles<T> {
+    fn default() -> Self {
+        Self { open: HashMap::new(), last: 0 }
+    }
+}
+
+impl<T> Handles<T> {
+    pub fn insert(&mut self, thing: Arc<T>) -> u64 {
+        self.last += 1;
+        self.open.insert(self.last, thing);
+        self.last
+    }
+
+    /// # Errors
+    /// [`Failure::BadHandle`].
+    pub fn get(&self, handle: u64) -> Result<Arc<T>, Failure> {
+        self.open.get(&handle).cloned().ok_or(Failure::BadHandle)
+    }
+
+    /// # Errors
+    /// [`Failure::BadHandle`].
+    pub fn remove(&mut self, handle: u64) -> Result<Arc<T>, Failure> {
+        self.open.remove(&handle).ok_or(Failure::BadHandle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rfs_model::{InodeId, Refusal};
+
+    use super::*;
+    use crate::fs::Inodes;
+
+    #[test]
+    fn a_lost_write_is_reported_once_and_the_first_one_counts() {
+        let inode = Inodes::default().by_id(InodeId::ROOT).unwrap();
+        let file = OpenFile::new(inode, libc::O_RDWR, 0);
+        assert_eq!(file.take_failure(), Ok(()));
+        file.fail(Refusal::NoSpace.into());
+        file.fail(Failure::Expired);
+        assert_eq!(file.take_failure(), Err(Refusal::NoSpace.into()));
+        assert_eq!(file.take_failure(), Ok(()));
+    }
+
+    #[test]
+    fn handles_are_never_used_again() {
+        let mut handles = Handles::default();
+        let first = handles.insert(Arc::new("a"));
+        handles.remove(first).unwrap();
+        assert_ne!(handles.insert(Arc::new("b")), first);
+        assert_eq!(handles.get(first), Err(Failure::BadHandle));
+    }
+}

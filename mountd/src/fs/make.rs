@@ -1,0 +1,95 @@
+//! mknod, mkdir, symlink, link, create.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use rfs_model::attr::FileKind;
+use rfs_model::client::{Done, Mutation};
+use rfs_model::{Attr, InodeId, Refusal};
+
+use super::{Entry, Fs, Opened};
+use crate::session::Failure;
+
+/// Who makes a request, as far as the volume cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// A new inode, as asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    pub parent: u64,
+    pub name: Bytes,
+    pub kind: FileKind,
+    /// Permission bits before the umask.
+    pub mode: u32,
+    pub umask: u32,
+    pub rdev: u64,
+    /// A symlink's target.
+    pub target: Bytes,
+    pub caller: Caller,
+}
+
+impl Fs {
+    async fn make_node(&self, node: &NewNode, open: bool) -> Result<Attr, Failure> {
+        let parent = self.inode(node.parent)?;
+        let op = Mutation::Make {
+            parent: parent.id,
+            name: node.name.clone(),
+            kind: node.kind,
+            mode: node.mode & 0o7777,
+            umask: node.umask,
+            uid: node.caller.uid,
+            gid: node.caller.gid,
+            rdev: node.rdev,
+            target: node.target.clone(),
+            as_id: InodeId::NIL,
+            open,
+        };
+        let Done { attr, .. } = self.client.mutate(op).await?;
+        attr.ok_or(Failure::Nonsense)
+    }
+
+    /// # Errors
+    /// [`Failure`].
+    pub async fn make(self: Rc<Self>, node: NewNode) -> Result<Entry, Failure> {
+        let attr = self.make_node(&node, false).await?;
+        let (entry, inode) = self.entry(node.parent, node.name, attr)?;
+        inode.found_lacking(b"security.capability");
+        Ok(entry)
+    }
+
+    /// open(2) with `O_CREAT`, for a name that the kernel did not find.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn create(self: Rc<Self>, node: NewNode, flags: i32) -> Result<(Entry, Opened), Failure> {
+        match self.make_node(&node, true).await {
+            Ok(attr) => {
+                let (entry, inode) = self.entry(node.parent, node.name, attr)?;
+                inode.found_lacking(b"security.capability");
+                inode.revalidate(attr.version);
+                let opened = self.hand_out(inode, flags, false);
+                Ok((entry, opened))
+            }
+            Err(Failure::Refused(Refusal::Exists)) if flags & libc::O_EXCL == 0 => {
+                let entry = self.clone().lookup(node.parent, node.name).await?;
+                let opened = self.open(entry.attr.id.number(), flags, node.caller).await?;
+                Ok((entry, opened))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// # Errors
+    /// [`Failure`].
+    pub async fn link(self: Rc<Self>, number: u64, parent: u64, name: Bytes) -> Result<Entry, Failure> {
+        let (inode, dir) = (self.inode(number)?, self.inode(parent)?);
+        let op = Mutation::Link { id: inode.id, parent: dir.id, name: name.clone() };
+        let done = self.client.mutate(op).await?;
+        let attr = done.attr.ok_or(Failure::Nonsense)?;
+        Ok(self.entry(parent, name, attr)?.0)
+    }
+}

@@ -1,0 +1,126 @@
+//! What the volume looks like as a file system: one verb a file. Nothing here knows FUSE; the verbs take numbers and names
+//! and give attributes and data, so that they are tested without a mount.
+//!
+//! [`Fs`] lives on the network thread. [`Shared`] is what the kernel's requests may look at on their own thread.
+
+mod attrs;
+mod data;
+mod dirs;
+mod handles;
+mod inodes;
+mod locks;
+mod make;
+mod open;
+mod remove;
+mod shared;
+mod space;
+mod write;
+mod xattrs;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rfs_model::client::Change;
+use rfs_model::{Attr, Refusal};
+
+pub use dirs::Listed;
+pub use handles::{Handles, OpenFile};
+pub use inodes::{Inode, Inodes};
+pub use make::{Caller, NewNode};
+pub use open::Opened;
+pub use shared::{Invalidation, Options, Shared};
+pub use write::{Quick, WriteRequest};
+
+use crate::session::{Client, Failure, Push};
+
+/// The file system of one mount.
+pub struct Fs {
+    client: Rc<Client>,
+    shared: Arc<Shared>,
+    dirs: RefCell<Handles<dirs::OpenDir>>,
+}
+
+/// What a name stands for, and for how long the kernel may believe that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub attr: Attr,
+    pub attr_ttl: Duration,
+    pub entry_ttl: Duration,
+}
+
+impl Fs {
+    #[must_use]
+    pub fn new(client: Rc<Client>, shared: Arc<Shared>) -> Rc<Self> {
+        Rc::new(Self { client, shared, dirs: RefCell::default() })
+    }
+
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    #[must_use]
+    pub fn client(&self) -> &Rc<Client> {
+        &self.client
+    }
+
+    fn inode(&self, number: u64) -> Result<Arc<Inode>, Failure> {
+        self.shared.inodes().get(number).ok_or(Failure::Refused(Refusal::Stale))
+    }
+
+    /// The handle, if it is of the present session.
+    fn file(&self, handle: u64) -> Result<Arc<OpenFile>, Failure> {
+        let file = self.shared.files().get(handle)?;
+        if file.epoch == self.shared.epoch() { Ok(file) } else { Err(Failure::Expired) }
+    }
+
+    /// The kernel is about to be told what `name` in `parent` is.
+    fn entry(&self, parent: u64, name: Bytes, attr: Attr) -> Result<(Entry, Arc<Inode>), Failure> {
+        let Some(inode) = self.shared.inodes().remember(attr.id, parent, name) else {
+            tracing::error!("inodes {} and another one in use have the same number", attr.id);
+            return Err(Refusal::Stale.into());
+        };
+        let entry = Entry { attr, attr_ttl: self.shared.attr_ttl(), entry_ttl: self.shared.entry_ttl() };
+        Ok((entry, inode))
+    }
+
+    /// What the session says unasked. `shared` may be in use on other threads.
+    pub fn pushed(shared: &Shared, push: Push) {
+        match push {
+            Push::Changes(changes) => changes.into_iter().for_each(|change| changed(shared, change)),
+            Push::Lost => {
+                shared.set_trusted(false);
+                shared.inodes().doubt_all(false);
+                shared.invalidate(Invalidation::All);
+            }
+            Push::Attached => shared.set_trusted(true),
+            Push::Expired => {
+                shared.next_epoch();
+                shared.inodes().doubt_all(true);
+                shared.invalidate(Invalidation::All);
+            }
+        }
+    }
+}
+
+fn changed(shared: &Shared, change: Change) {
+    shared.count_change();
+    match change {
+        Change::Inode { id, offset, len } => {
+            let Some(inode) = shared.inodes().by_id(id) else { return };
+            inode.attributes_unknown();
+            if len > 0 {
+                inode.pages_unknown();
+            }
+            shared.invalidate(Invalidation::Inode { number: inode.number, offset, len });
+        }
+        Change::Entry { parent, name } => {
+            if let Some(parent) = shared.inodes().by_id(parent) {
+                shared.invalidate(Invalidation::Entry { parent: parent.number, name });
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! unlink, rmdir, rename.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use rfs_model::Refusal;
+use rfs_model::client::Mutation;
+
+use super::Fs;
+use crate::session::Failure;
+
+/// Flags of renameat2(2) that the volume knows: `RENAME_NOREPLACE`, `RENAME_EXCHANGE`.
+const RENAME_FLAGS: u32 = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE;
+
+impl Fs {
+    /// unlink(2), or rmdir(2) when `dir`.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn remove(self: Rc<Self>, parent: u64, name: Bytes, dir: bool) -> Result<(), Failure> {
+        let parent = self.inode(parent)?.id;
+        self.client.mutate(Mutation::Unlink { parent, name, dir }).await.map(drop)
+    }
+
+    /// `from` and `to` are a directory's number and a name in it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn rename(
+        self: Rc<Self>,
+        from: (u64, Bytes),
+        to: (u64, Bytes),
+        flags: u32,
+    ) -> Result<(), Failure> {
+        if flags & !RENAME_FLAGS != 0 {
+            return Err(Refusal::Invalid.into());
+        }
+        let (from_dir, to_dir) = (self.inode(from.0)?.id, self.inode(to.0)?.id);
+        let op = Mutation::Rename { from: from_dir, from_name: from.1, to: to_dir, to_name: to.1, flags };
+        self.client.mutate(op).await.map(drop)
+    }
+}

@@ -1,0 +1,164 @@
+//! What the kernel's requests may look at without going to the network thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{Handles, Inodes, OpenFile};
+use crate::session::credit_cost;
+
+/// How a mount behaves towards the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub attr_ttl: Duration,
+    pub entry_ttl: Duration,
+    /// Every file bypasses the page cache.
+    pub direct_io: bool,
+    /// Data of retained mutations at the most, bytes.
+    pub window_bytes: usize,
+}
+
+/// What the kernel is to drop from its caches. Carried out by a thread of its own, in order: the kernel may make that wait
+/// for a request of its own that we have yet to answer.
+#[derive(Debug)]
+pub enum Invalidation {
+    /// Attributes, and data as in [`rfs_model::client::Change::Inode`].
+    Inode {
+        number: u64,
+        offset: u64,
+        len: u64,
+    },
+    Entry {
+        parent: u64,
+        name: Bytes,
+    },
+    All,
+    /// Everything before this has been dropped.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// State of one mount that all its threads see.
+pub struct Shared {
+    options: Options,
+    inodes: Mutex<Inodes>,
+    files: Mutex<Handles<OpenFile>>,
+    credit: Arc<Semaphore>,
+    /// Counts sessions.
+    epoch: AtomicU64,
+    /// We are told of others' changes: the kernel may cache.
+    trusted: AtomicBool,
+    changes: AtomicU64,
+    invalidations: SyncSender<Invalidation>,
+    /// An invalidation found the queue full: everything is to be dropped instead.
+    flooded: AtomicBool,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(options: Options, invalidations: SyncSender<Invalidation>) -> Arc<Self> {
+        Arc::new(Self {
+            credit: Arc::new(Semaphore::new(options.window_bytes)),
+            options,
+            inodes: Mutex::default(),
+            files: Mutex::default(),
+            epoch: AtomicU64::default(),
+            trusted: AtomicBool::default(),
+            changes: AtomicU64::default(),
+            invalidations,
+            flooded: AtomicBool::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// # Panics
+    /// When a holder has panicked: the table may be half changed.
+    pub fn inodes(&self) -> MutexGuard<'_, Inodes> {
+        self.inodes.lock().expect("no holder panics")
+    }
+
+    /// # Panics
+    /// As [`Shared::inodes`].
+    pub fn files(&self) -> MutexGuard<'_, Handles<OpenFile>> {
+        self.files.lock().expect("no holder panics")
+    }
+
+    /// The retained window's free room, in bytes.
+    #[must_use]
+    pub fn credit(&self) -> &Arc<Semaphore> {
+        &self.credit
+    }
+
+    /// What `data_bytes` of data take of the window.
+    #[must_use]
+    pub fn cost(&self, data_bytes: usize) -> u32 {
+        credit_cost(self.options.window_bytes, data_bytes)
+    }
+
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub fn next_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub fn set_trusted(&self, trusted: bool) {
+        self.trusted.store(trusted, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn trusted(&self) -> bool {
+        self.trusted.load(Ordering::Acquire)
+    }
+
+    #[must_use]
+    pub fn attr_ttl(&self) -> Duration {
+        if self.trusted() { self.options.attr_ttl } else { Duration::ZERO }
+    }
+
+    #[must_use]
+    pub fn entry_ttl(&self) -> Duration {
+        if self.trusted() { self.options.entry_ttl } else { Duration::ZERO }
+    }
+
+    pub fn count_change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Others' changes that we were told of.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Never waits: when the queue is full, everything is dropped instead.
+    pub fn invalidate(&self, what: Invalidation) {
+        match self.invalidations.try_send(what) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => self.flooded.store(true, Ordering::Release),
+            // The mount is ending, or has not begun.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    /// True once after a flood; everything is to be dropped then.
+    pub fn take_flooded(&self) -> bool {
+        self.flooded.swap(false, Ordering::AcqRel)
+    }
+
+    /// Returns when the kernel has dropped what it was told to.
+    pub async fn invalidated(&self) {
+        let (done, wait) = oneshot::channel();
+        self.invalidate(Invalidation::Barrier(done));
+        let _ = wait.await;
+    }
+}

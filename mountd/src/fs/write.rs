@@ -1,0 +1,133 @@
+//! write: taken into the retained window, and done as far as the program is concerned.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rfs_model::client::{Answer, Done, Mutation, Query};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Fs, Invalidation, OpenFile, Shared};
+use crate::session::Failure;
+use crate::session::window::Waiter;
+
+/// One write, as the kernel asks for it.
+#[derive(Clone, Debug)]
+pub struct WriteRequest {
+    pub handle: u64,
+    pub offset: u64,
+    pub data: Bytes,
+    /// The file's flags at present: `O_APPEND`, `O_SYNC`, `O_DSYNC`, `O_DIRECT`.
+    pub flags: i32,
+    /// The kernel writes back a page that a program has mapped; the handle is a guess.
+    pub from_mapping: bool,
+}
+
+/// A write that may return as soon as it is in the window.
+pub struct Quick {
+    pub op: Mutation,
+    pub credit: OwnedSemaphorePermit,
+    pub waiter: Waiter,
+    pub file: Arc<OpenFile>,
+}
+
+impl WriteRequest {
+    fn appends(&self) -> bool {
+        self.flags & libc::O_APPEND != 0 && !self.from_mapping
+    }
+
+    fn must_wait(&self) -> bool {
+        self.flags & (libc::O_SYNC | libc::O_DSYNC | libc::O_DIRECT) != 0 && !self.from_mapping
+    }
+
+    fn durable(&self) -> bool {
+        self.flags & (libc::O_SYNC | libc::O_DSYNC) != 0 && !self.from_mapping
+    }
+
+    fn op(&self, file: &OpenFile) -> Mutation {
+        let (id, data) = (file.inode.id, self.data.clone());
+        if self.appends() {
+            Mutation::Append { id, data }
+        } else {
+            Mutation::Write { id, offset: self.offset, data }
+        }
+    }
+
+    /// Called on the kernel's own thread: `None` when the write has to wait for something.
+    ///
+    /// # Errors
+    /// What an earlier write through the handle ran into, or [`Failure::BadHandle`].
+    pub fn quick(&self, shared: &Arc<Shared>) -> Result<Option<Quick>, Failure> {
+        let file = shared.files().get(self.handle)?;
+        if file.epoch != shared.epoch() {
+            return Err(Failure::Expired);
+        }
+        file.take_failure()?;
+        if self.must_wait() {
+            return Ok(None);
+        }
+        let cost = shared.cost(self.data.len());
+        let Ok(credit) = shared.credit().clone().try_acquire_many_owned(cost) else { return Ok(None) };
+        let waiter = self.waiter(shared.clone(), file.clone());
+        Ok(Some(Quick { op: self.op(&file), credit, waiter, file }))
+    }
+
+    /// Hears how a write that has returned ended.
+    fn waiter(&self, shared: Arc<Shared>, file: Arc<OpenFile>) -> Waiter {
+        let (offset, len, appends) = (self.offset, self.data.len() as u64, self.appends());
+        Box::new(move |result| {
+            let number = file.inode.number;
+            match result {
+                Ok(Done { offset: at, .. }) if appends && at != offset => {
+                    shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    tracing::error!(
+                        "inode {}: {len} bytes at {offset} were not written: {why}",
+                        file.inode.id
+                    );
+                    file.fail(why);
+                    let (offset, len) = if appends { (0, u64::MAX) } else { (offset, len) };
+                    shared.invalidate(Invalidation::Inode { number, offset, len });
+                }
+            }
+        })
+    }
+}
+
+impl Fs {
+    /// Puts a write that has returned already into the window.
+    pub fn submit(self: &Rc<Self>, write: Quick) {
+        let seq = self.client.submit(write.op, write.credit, write.waiter);
+        write.file.inode.wrote(seq);
+    }
+
+    /// A write that waits: for room in the window, to be committed (`O_DIRECT`), or to be durable (`O_SYNC`).
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn write(self: Rc<Self>, request: WriteRequest) -> Result<(), Failure> {
+        let file = self.file(request.handle)?;
+        let op = request.op(&file);
+        if !request.must_wait() {
+            let waiter = request.waiter(self.shared.clone(), file.clone());
+            let seq = self.client.enqueue(op, waiter).await?;
+            file.inode.wrote(seq);
+            return Ok(());
+        }
+        let done = self.client.mutate(op).await?;
+        if request.appends() && done.offset != request.offset {
+            let number = file.inode.number;
+            self.shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
+        }
+        if request.durable() {
+            let seq = self.client.last();
+            return match self.client.ask(Query::Sync { seq }).await? {
+                Answer::Done => Ok(()),
+                _ => Err(Failure::Nonsense),
+            };
+        }
+        Ok(())
+    }
+}

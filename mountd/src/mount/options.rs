@@ -1,0 +1,319 @@
+//! `-o`: one table, from which parsing and the help text come.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rfs_model::admin::PORT;
+use rfs_model::limits::WRITE_BYTES;
+use rustix::mount::MountFlags;
+
+/// What `-o` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountOptions {
+    /// Flags for mount(2).
+    pub flags: MountFlags,
+    pub log_file: Option<PathBuf>,
+    pub log_level: String,
+    pub attr_ttl: Duration,
+    pub entry_ttl: Duration,
+    pub direct_io: bool,
+    /// `None`: wait for ever.
+    pub request_timeout: Option<Duration>,
+    /// Data of retained writes at the most, bytes.
+    pub window_bytes: usize,
+    /// Servers to ask when the named ones do not answer.
+    pub backups: Vec<String>,
+    /// Where the named servers listen.
+    pub port: u16,
+}
+
+impl Default for MountOptions {
+    fn default() -> Self {
+        Self {
+            flags: MountFlags::empty(),
+            log_file: None,
+            log_level: "info".into(),
+            attr_ttl: Duration::from_secs(1),
+            entry_ttl: Duration::from_secs(1),
+            direct_io: false,
+            request_timeout: Some(Duration::from_secs(60)),
+            window_bytes: 64 << 20,
+            backups: Vec::new(),
+            port: PORT,
+        }
+    }
+}
+
+/// Smallest and largest `window=`, bytes: a few of the largest writes fit into the smallest.
+const WINDOW_BYTES: std::ops::RangeInclusive<usize> = 4 * WRITE_BYTES..=2 << 30;
+
+/// What a word does.
+enum Meaning {
+    /// A flag of mount(2), set or cleared.
+    Set(MountFlags),
+    Clear(MountFlags),
+    /// For others than us: mount(8), systemd, the init scripts.
+    Ignored,
+    /// `name=value`.
+    Value(&'static str, fn(&mut MountOptions, &str) -> Result<(), String>),
+}
+use Meaning::{Clear, Ignored, Set, Value};
+
+/// Every word that is understood, with a line of help for our own.
+const TABLE: &[(&str, Meaning, &str)] = &[
+    ("backupvolfile-server", Value("HOST", backups), "ask this server when SERVER does not answer"),
+    (
+        "backup-volfile-servers",
+        Value("HOST:HOST...", backups),
+        "ask these servers when SERVER does not answer",
+    ),
+    ("port", Value("N", port), "port of the named servers (24007)"),
+    ("log-file", Value("PATH", log_file), "log there instead of /var/log/rfs/<mount-point>.log"),
+    ("log-level", Value("LEVEL", log_level), "error, warn, info, debug or trace (info)"),
+    ("attribute-timeout", Value("SECONDS", attr_ttl), "how long the kernel may believe attributes (1)"),
+    ("entry-timeout", Value("SECONDS", entry_ttl), "how long the kernel may believe names (1)"),
+    ("direct-io-mode", Value("enable|disable", direct_io), "bypass the page cache (disable)"),
+    ("request-timeout", Value("SECONDS", request_timeout), "when a request gives up; 0: never (60)"),
+    ("window", Value("SIZE", window), "written data that is kept until it is durable (64MiB)"),
+    ("ro", Set(MountFlags::RDONLY), ""),
+    ("rw", Clear(MountFlags::RDONLY), ""),
+    ("nodev", Set(MountFlags::NODEV), ""),
+    ("dev", Clear(MountFlags::NODEV), ""),
+    ("nosuid", Set(MountFlags::NOSUID), ""),
+    ("suid", Clear(MountFlags::NOSUID), ""),
+    ("noexec", Set(MountFlags::NOEXEC), ""),
+    ("exec", Clear(MountFlags::NOEXEC), ""),
+    ("noatime", Set(MountFlags::NOATIME), ""),
+    ("atime", Clear(MountFlags::NOATIME), ""),
+    ("nodiratime", Set(MountFlags::NODIRATIME), ""),
+    ("diratime", Clear(MountFlags::NODIRATIME), ""),
+    ("relatime", Set(MountFlags::RELATIME), ""),
+    ("norelatime", Clear(MountFlags::RELATIME), ""),
+    ("strictatime", Set(MountFlags::STRICTATIME), ""),
+    ("nostrictatime", Clear(MountFlags::STRICTATIME), ""),
+    ("sync", Set(MountFlags::SYNCHRONOUS), ""),
+    ("async", Clear(MountFlags::SYNCHRONOUS), ""),
+    ("dirsync", Set(MountFlags::DIRSYNC), ""),
+    ("silent", Set(MountFlags::SILENT), ""),
+    ("loud", Clear(MountFlags::SILENT), ""),
+    ("lazytime", Ignored, ""),
+    ("nolazytime", Ignored, ""),
+    ("defaults", Ignored, ""),
+    ("auto", Ignored, ""),
+    ("noauto", Ignored, ""),
+    ("user", Ignored, ""),
+    ("nouser", Ignored, ""),
+    ("users", Ignored, ""),
+    ("nousers", Ignored, ""),
+    ("owner", Ignored, ""),
+    ("noowner", Ignored, ""),
+    ("group", Ignored, ""),
+    ("nogroup", Ignored, ""),
+    ("nofail", Ignored, ""),
+    ("_netdev", Ignored, ""),
+    ("acl", Ignored, ""),
+    ("allow_other", Ignored, ""),
+    ("default_permissions", Ignored, ""),
+];
+
+impl MountOptions {
+    /// Words as given to `-o`, in order; a later one overrules an earlier one.
+    ///
+    /// # Errors
+    /// One line that names the word that is wrong.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let mut options = Self::default();
+        for word in words.into_iter().flat_map(|words| words.split(',')).map(str::trim) {
+            if !word.is_empty() {
+                options.take(word)?;
+            }
+        }
+        Ok(options)
+    }
+
+    fn take(&mut self, word: &str) -> Result<(), String> {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let for_others = name.starts_with("x-") || name.starts_with("X-") || name == "comment";
+        let Some((_, meaning, _)) = TABLE.iter().find(|(known, ..)| *known == name) else {
+            return if for_others { Ok(()) } else { Err(format!("unknown mount option '{name}'")) };
+        };
+        match (meaning, value) {
+            (Set(flag), None) => self.flags |= *flag,
+            (Clear(flag), None) => self.flags -= *flag,
+            (Ignored, _) => {}
+            (Value(_, set), Some(value)) => {
+                set(self, value).map_err(|why| format!("mount option {name}={value}: {why}"))?
+            }
+            (Value(what, _), None) => {
+                return Err(format!("mount option '{name}' needs a value: {name}={what}"));
+            }
+            (Set(_) | Clear(_), Some(_)) => return Err(format!("mount option '{name}' takes no value")),
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        self.flags.contains(MountFlags::RDONLY)
+    }
+}
+
+/// Help for our own options, one a line.
+#[must_use]
+pub fn help() -> String {
+    let own = TABLE.iter().filter_map(|(name, meaning, help)| match meaning {
+        Value(what, _) => Some(format!("  {:<38} {help}\n", format!("{name}={what}"))),
+        _ => None,
+    });
+    format!("Options after -o, beside those of mount(8):\n{}", own.collect::<String>())
+}
+
+fn backups(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    let hosts: Vec<String> = value.split(':').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    if hosts.is_empty() {
+        return Err("a host name is missing".into());
+    }
+    options.backups.extend(hosts);
+    Ok(())
+}
+
+fn port(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.port = value.parse().map_err(|_| "not a port number".to_owned())?;
+    Ok(())
+}
+
+fn log_file(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.log_file = Some(value.into());
+    Ok(())
+}
+
+fn log_level(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    let level = value.to_ascii_lowercase();
+    let level = if level == "warning" { "warn".to_owned() } else { level };
+    if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
+        return Err("must be error, warn, info, debug or trace".into());
+    }
+    options.log_level = level;
+    Ok(())
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    let seconds: f64 = value.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
+}
+
+fn attr_ttl(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.attr_ttl = seconds(value)?;
+    Ok(())
+}
+
+fn entry_ttl(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.entry_ttl = seconds(value)?;
+    Ok(())
+}
+
+fn direct_io(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.direct_io = match value {
+        "enable" | "on" | "yes" | "true" => true,
+        "disable" | "off" | "no" | "false" => false,
+        _ => return Err("must be enable or disable".into()),
+    };
+    Ok(())
+}
+
+fn request_timeout(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    let limit = seconds(value.strip_suffix('s').unwrap_or(value))?;
+    options.request_timeout = (limit > Duration::ZERO).then_some(limit);
+    Ok(())
+}
+
+fn window(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+    let number: usize = value[..digits].parse().map_err(|_| "not a size".to_owned())?;
+    let unit = match value[digits..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err("not a size: use KiB, MiB or GiB".into()),
+    };
+    let bytes = number.checked_mul(unit).filter(|bytes| WINDOW_BYTES.contains(bytes));
+    options.window_bytes = bytes.ok_or("must be 4MiB to 2GiB")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<MountOptions, String> {
+        MountOptions::parse([words])
+    }
+
+    #[test]
+    fn what_mount_passes_is_understood() {
+        let defaults = MountOptions::default();
+        let table = [
+            ("", defaults.clone()),
+            ("rw", defaults.clone()),
+            ("defaults,_netdev,noauto,x-systemd.automount,comment=hello,nofail", defaults.clone()),
+            ("ro", MountOptions { flags: MountFlags::RDONLY, ..defaults.clone() }),
+            ("ro,rw", defaults.clone()),
+            (
+                "rw,nosuid,nodev",
+                MountOptions { flags: MountFlags::NOSUID | MountFlags::NODEV, ..defaults.clone() },
+            ),
+            (
+                "backupvolfile-server=server2",
+                MountOptions { backups: vec!["server2".into()], ..defaults.clone() },
+            ),
+            (
+                "backup-volfile-servers=b:c",
+                MountOptions { backups: vec!["b".into(), "c".into()], ..defaults.clone() },
+            ),
+            (
+                "attribute-timeout=0.5",
+                MountOptions { attr_ttl: Duration::from_millis(500), ..defaults.clone() },
+            ),
+            ("entry-timeout=600", MountOptions { entry_ttl: Duration::from_secs(600), ..defaults.clone() }),
+            ("direct-io-mode=enable", MountOptions { direct_io: true, ..defaults.clone() }),
+            ("request-timeout=0", MountOptions { request_timeout: None, ..defaults.clone() }),
+            (
+                "request-timeout=5s",
+                MountOptions { request_timeout: Some(Duration::from_secs(5)), ..defaults.clone() },
+            ),
+            ("window=128MiB", MountOptions { window_bytes: 128 << 20, ..defaults.clone() }),
+            (
+                "log-file=/tmp/l,log-level=WARNING",
+                MountOptions {
+                    log_file: Some("/tmp/l".into()),
+                    log_level: "warn".into(),
+                    ..defaults.clone()
+                },
+            ),
+        ];
+        for (words, want) in table {
+            assert_eq!(parse(words), Ok(want), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_by_name() {
+        let table = [
+            ("frobnicate", "unknown mount option 'frobnicate'"),
+            ("rw,backup=server2", "unknown mount option 'backup'"),
+            ("log-level", "mount option 'log-level' needs a value: log-level=LEVEL"),
+            ("ro=1", "mount option 'ro' takes no value"),
+            ("window=1MiB", "mount option window=1MiB: must be 4MiB to 2GiB"),
+            ("window=many", "mount option window=many: not a size"),
+            ("attribute-timeout=-1", "mount option attribute-timeout=-1: not a number of seconds"),
+            ("direct-io-mode=maybe", "mount option direct-io-mode=maybe: must be enable or disable"),
+        ];
+        for (words, want) in table {
+            assert_eq!(parse(words), Err(want.into()), "{words}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What the file system calls: mutations, queries and the waits between them. Lives on the network thread.
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rfs_model::client::{Answer, Change, Done, Mutation, Query};
+use rfs_model::hello::{Hello, Purpose, VERSIONS};
+use rfs_model::{InodeId, NodeId, Refusal, Seq, SessionId};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use super::Failure;
+use super::local::LocalReads;
+use super::patience::Patience;
+use super::places::Places;
+use super::search::Outlook;
+use super::state::Session;
+use super::window::{Waiter, credit_cost, data_bytes};
+use crate::transport::{Address, Outbox, Transport};
+
+/// How long the last message may take to leave this machine.
+const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a session is begun with.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    pub volume: String,
+    /// This machine's name, for people.
+    pub host: String,
+    /// Data of retained mutations at the most, bytes.
+    pub window_bytes: usize,
+    /// `None`: requests wait for ever.
+    pub request_timeout: Option<Duration>,
+    /// Servers to ask first, in order.
+    pub named: Vec<Address>,
+    /// Where a daemon of this machine may listen.
+    pub sockets: Vec<PathBuf>,
+}
+
+/// What the session tells the file system unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// Somebody else changed these.
+    Changes(Vec<Change>),
+    /// From here until `Attached` nobody tells of changes: nothing may be cached, and what is cached may be old.
+    Lost,
+    Attached,
+    /// All handles and locks are void.
+    Expired,
+}
+
+/// One mount's session, and the connection that it has at the moment.
+pub struct Client {
+    pub(super) config: ClientConfig,
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) session: RefCell<Session>,
+    pub(super) places: RefCell<Places>,
+    pub(super) patience: Patience,
+    pub(super) outlook: watch::Sender<Outlook>,
+    /// Why nothing can be asked at present, though the volume's bricks answer.
+    pub(super) down: Cell<Option<Refusal>>,
+    /// Whom the session is attached to.
+    pub(super) leader: Cell<Option<NodeId>>,
+    pub(super) local: RefCell<Option<Rc<LocalReads>>>,
+    pub(super) pushes: Box<dyn Fn(Push)>,
+    credit: Arc<Semaphore>,
+    lock_freed: Notify,
+    hurrying: Cell<bool>,
+    /// The present connection's.
+    pub(super) outbox: RefCell<Option<Outbox>>,
+}
+
+impl Client {
+    /// `credit` is the window's size in bytes; its permits may be taken on other threads.
+    #[must_use]
+    pub fn new(
+        config: ClientConfig,
+        transport: Box<dyn Transport>,
+        credit: Arc<Semaphore>,
+        pushes: Box<dyn Fn(Push)>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            session: RefCell::new(Session::new(new_session_id())),
+            places: RefCell::new(Places::new(config.named.clone(), config.sockets.clone())),
+            patience: Patience::new(config.request_timeout),
+            outlook: watch::Sender::new(Outlook::default()),
+            down: Cell::new(None),
+            leader: Cell::new(None),
+            local: RefCell::new(None),
+            transport,
+            config,
+            credit,
+            pushes,
+            lock_freed: Notify::new(),
+            hurrying: Cell::new(false),
+            outbox: RefCell::new(None),
+        })
+    }
+
+    pub(super) fn hello(&self, purpose: Purpose) -> Hello {
+        let session = self.session.borrow();
+        Hello::Mount {
+            versions: VERSIONS.to_vec(),
+            volume: self.config.volume.clone(),
+            session: session.id,
+            purpose,
+            host: self.config.host.clone(),
+            resumed: session.resumed,
+            opens: if purpose == Purpose::Session { session.opens() } else { Vec::new() },
+        }
+    }
+
+    fn up(&self) -> Result<(), Failure> {
+        self.down.get().map_or(Ok(()), |why| Err(why.into()))
+    }
+
+    /// The share of the window that `op` needs; waits for it.
+    ///
+    /// # Errors
+    /// [`Failure::TimedOut`], [`Failure::Ending`].
+    async fn credit(self: &Rc<Self>, op: &Mutation) -> Result<OwnedSemaphorePermit, Failure> {
+        let cost = credit_cost(self.config.window_bytes, data_bytes(op));
+        if let Ok(credit) = self.credit.clone().try_acquire_many_owned(cost) {
+            return Ok(credit);
+        }
+        self.hurry();
+        let credit = self.patience.within(self.credit.clone().acquire_many_owned(cost)).await?;
+        credit.map_err(|_| Failure::Ending)
+    }
+
+    /// Takes a mutation into the window without waiting for anything; `waiter` hears how it ends.
+    pub fn submit(self: &Rc<Self>, op: Mutation, credit: OwnedSemaphorePermit, waiter: Waiter) -> Seq {
+        let seq = self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), None);
+        if self.credit.available_permits() < self.config.window_bytes / 2 {
+            self.hurry();
+        }
+        seq
+    }
+
+    /// Takes a mutation into the window, waiting for room only.
+    ///
+    /// # Errors
+    /// [`Failure::TimedOut`], [`Failure::Refused`] when the volume is down.
+    pub async fn enqueue(self: &Rc<Self>, op: Mutation, waiter: Waiter) -> Result<Seq, Failure> {
+        self.up()?;
+        let credit = self.credit(&op).await?;
+        Ok(self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), None))
+    }
+
+    /// Carries out a mutation: committed, and metadata applied on the leader, on return.
+    ///
+    /// # Errors
+    /// [`Failure`]; the outcome of [`Failure::TimedOut`] is unknown.
+    pub async fn mutate(self: &Rc<Self>, op: Mutation) -> Result<Done, Failure> {
+        self.up()?;
+        let credit = self.credit(&op).await?;
+        let (tell, done) = tokio::sync::oneshot::channel();
+        let waiter: Waiter = Box::new(move |result| {
+            let _ = tell.send(result);
+        });
+        let deadline = self.patience.deadline();
+        self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), deadline);
+        done.await.unwrap_or(Err(Failure::Ending))
+    }
+
+    /// # Errors
+    /// [`Failure`].
+    pub async fn ask(&self, op: Query) -> Result<Answer, Failure> {
+        self.up()?;
+        let answer = self.session.borrow_mut().ask(op, self.patience.deadline());
+        answer.await.unwrap_or(Err(Failure::Ending))
+    }
+
+    pub fn release(&self, id: InodeId) {
+        self.session.borrow_mut().release(id);
+    }
+
+    /// Newest mutation of this session.
+    #[must_use]
+    pub fn last(&self) -> Seq {
+        self.session.borrow().window().last()
+    }
+
+    /// Waits until every mutation up to `seq` is committed or refused.
+    ///
+    /// # Errors
+    /// [`Failure::Unconfirmed`] when that takes longer than `request-timeout`.
+    pub async fn settled(&self, seq: Seq) -> Result<(), Failure> {
+        if self.session.borrow().window().settled() >= seq {
+            return Ok(());
+        }
+        let settled = self.session.borrow_mut().when_settled(seq);
+        match self.patience.within(settled).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Failure::Expired),
+            Err(_) => Err(Failure::Unconfirmed),
+        }
+    }
+
+    /// Waits until every mutation up to now is durable.
+    ///
+    /// # Errors
+    /// [`Failure::Unconfirmed`] when that takes longer than `request-timeout`, else those of a query.
+    pub async fn sync(&self) -> Result<(), Failure> {
+        let seq = self.last();
+        match self.ask(Query::Sync { seq }).await {
+            Ok(Answer::Done) => self.settled(seq).await,
+            Ok(_) => Err(Failure::Nonsense),
+            Err(Failure::TimedOut) => Err(Failure::Unconfirmed),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Waits until some lock was freed, or `at_most`.
+    pub async fn lock_freed(&self, at_most: Duration) {
+        let _ = tokio::time::timeout(at_most, self.lock_freed.notified()).await;
+    }
+
+    pub(super) fn tell_lock_freed(&self) {
+        self.lock_freed.notify_waiters();
+    }
+
+    /// Time that counts against requests.
+    #[must_use]
+    pub fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    /// Makes the bricks sync now instead of at their next interval, since the window is filling up.
+    fn hurry(self: &Rc<Self>) {
+        if self.hurrying.replace(true) {
+            return;
+        }
+        let client = self.clone();
+        tokio::task::spawn_local(async move {
+            let _ = client.sync().await;
+            client.hurrying.set(false);
+        });
+    }
+
+    /// Why everything has to be refused from now on; `None`: that is over.
+    pub(super) fn set_down(&self, why: Option<Refusal>) {
+        if self.down.replace(why) == why {
+            return;
+        }
+        if let Some(why) = why {
+            tracing::warn!("requests are refused until further notice: {why}");
+            self.session.borrow_mut().fail_all(why.into());
+        }
+    }
+
+    /// Waits at most `limit` for all to be durable, then tells the brick that the session may go.
+    ///
+    /// # Errors
+    /// [`Failure`]: something retained may be lost.
+    pub async fn finish(&self, limit: Duration) -> Result<(), Failure> {
+        let drained = if self.session.borrow().window().is_empty() {
+            Ok(())
+        } else {
+            tokio::time::timeout(limit, self.sync()).await.unwrap_or(Err(Failure::Unconfirmed))
+        };
+        self.session.borrow_mut().say_goodbye();
+        if let Some(outbox) = self.outbox.take() {
+            let _ = tokio::time::timeout(GOODBYE_PATIENCE, outbox.drained()).await;
+        }
+        drained
+    }
+}
+
+/// Random, from the kernel.
+pub(super) fn new_session_id() -> SessionId {
+    SessionId(*uuid::Uuid::new_v4().as_bytes())
+}
