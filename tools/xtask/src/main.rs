@@ -1,1 +1,70 @@
-fn main() {}
+//! `cargo xtask`: what developers and CI run.
+
+mod ci;
+mod demo;
+mod manual;
+mod packages;
+mod run;
+mod tidy;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the rfs repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Format, lints, tidy, licences (where cargo-deny is there), tests
+    Ci,
+    /// All tests of the workspace; installs the programs they need
+    Test {
+        /// Handed on to `cargo test` (or nextest)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// What no compiler checks: sizes of files, layering, stubs, the top level
+    Tidy,
+    /// The simulator: `cargo xtask sim --seed 7`
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Plays the tutorial, with comments, on three machines made of namespaces (needs root and /dev/fuse)
+    Demo {
+        /// Wait for a key after each step
+        #[arg(long)]
+        step: bool,
+    },
+    /// Installs the programs that tests need (apt-get), as far as they are missing
+    Packages,
+    /// Man pages and completions of rfs-tools, rfs-brickd and rfs-mountd
+    Manual {
+        /// Where to [default: the target folder's `manual`]
+        dir: Option<PathBuf>,
+    },
+    /// Prints the folder that cargo builds in
+    TargetDir,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().chore {
+        Chore::Ci => ci::ci(),
+        Chore::Test { rest } => ci::test(&rest),
+        Chore::Tidy => tidy::tidy(&run::root()?),
+        Chore::Sim { rest } => ci::sim(&rest),
+        Chore::Demo { step } => demo::demo(step),
+        Chore::Packages => packages::install(),
+        Chore::Manual { dir } => manual::write(dir),
+        Chore::TargetDir => {
+            println!("{}", run::target_dir()?.display());
+            Ok(())
+        }
+    }
+}
