@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use rfs_model::client::{Done, Mutation};
+use rfs_model::hello::OpenInode;
 use rfs_model::op::Stamped;
 use rfs_model::{FileKind, Index, InodeId, Op, Refusal, Seq, SessionId, Term, Timestamp};
 
@@ -51,6 +52,8 @@ struct Mount {
     wire: VecDeque<(Seq, Answer)>,
     answers: BTreeMap<Seq, Answer>,
     appends: Vec<Seq>,
+    /// Inodes that programs have open.
+    held: Vec<InodeId>,
 }
 
 impl Mount {
@@ -65,6 +68,9 @@ impl Mount {
         {
             kept.answer = Some(answer);
             self.answers.insert(seq, answer);
+            if let (Mutation::Make { open: true, .. }, Ok(done)) = (&kept.op, answer) {
+                self.held.push(done.id);
+            }
         }
     }
 
@@ -104,6 +110,8 @@ struct World {
     checkpoint: Brick,
     mounts: BTreeMap<SessionId, Mount>,
     shared: InodeId,
+    /// Power can be lost in this history.
+    power: bool,
     accidents: [u64; 3],
 }
 
@@ -121,6 +129,7 @@ impl World {
             checkpoint: brick,
             mounts: SESSIONS.iter().map(|s| (*s, Mount::default())).collect(),
             shared: InodeId::NIL,
+            power: seed % 2 == 1,
             accidents: [0; 3],
         };
         world.begin_term(false);
@@ -146,7 +155,9 @@ impl World {
     }
 
     fn connect(&mut self, session: SessionId, resumed: bool) {
-        let attach = self.leader.front.attach(session, resumed, &Bytes::new(), &[]);
+        let opens: Vec<OpenInode> =
+            self.mounts[&session].held.iter().map(|id| OpenInode { id: *id, count: 1 }).collect();
+        let attach = self.leader.front.attach(session, resumed, &Bytes::new(), &opens);
         assert!(matches!(attach, Attach::Ready | Attach::Opening), "{attach:?}");
         let mount = self.mounts.get_mut(&session).unwrap();
         mount.wire.clear();
@@ -186,7 +197,13 @@ impl World {
         let contested = *self.rng.pick(&["x", "y"]);
         let op = match self.rng.below(6) {
             0..3 => Mutation::Append { id: self.shared, data: marker(session, Seq(seq)) },
-            3 => make(InodeId::ROOT, contested, FileKind::File),
+            3 => {
+                let mut op = make(InodeId::ROOT, contested, FileKind::File);
+                if let Mutation::Make { open, .. } = &mut op {
+                    *open = self.rng.one_in(2);
+                }
+                op
+            }
             4 => Mutation::Unlink { parent: InodeId::ROOT, name: name(contested), dir: false },
             _ => {
                 let mut op = make(InodeId::ROOT, "", FileKind::File);
@@ -259,9 +276,31 @@ impl World {
             }
             193..196 => self.reconnect(),
             196 => self.change_leader(),
-            197 if self.rng.one_in(3) => self.lose_power(),
+            197 if self.power && self.rng.one_in(3) => self.lose_power(),
+            198 => self.release(),
             _ => {}
         }
+    }
+
+    fn release(&mut self) {
+        let session = *self.rng.pick(&SESSIONS);
+        if let Some(id) = self.mounts.get_mut(&session).unwrap().held.pop() {
+            self.leader.front.release(session, id);
+        }
+    }
+
+    /// Open files outlive their names, and go when they are closed.
+    fn check_held(&mut self) {
+        for (session, mount) in &mut self.mounts {
+            for id in std::mem::take(&mut mount.held) {
+                assert!(self.leader.tree.node(id).is_some(), "{id} is open");
+                self.leader.front.release(*session, id);
+            }
+        }
+        self.drain();
+        assert!(self.leader.front.state().orphans().is_empty());
+        let nameless = |(id, n): (&InodeId, &crate::testing::Node)| *id != InodeId::ROOT && n.names == 0;
+        assert!(!self.leader.tree.nodes().iter().any(nameless));
     }
 
     fn reconnect(&mut self) {
@@ -363,6 +402,9 @@ fn every_request_is_carried_out_once() {
             }
             world.drain();
             world.check();
+            if !world.power {
+                world.check_held();
+            }
             world.accidents
         };
         match std::panic::catch_unwind(run) {
@@ -373,5 +415,5 @@ fn every_request_is_carried_out_once() {
             }
         }
     }
-    assert!(accidents.iter().all(|n| *n > 200), "{accidents:?}");
+    assert!(accidents.iter().all(|n| *n > 100), "{accidents:?}");
 }
