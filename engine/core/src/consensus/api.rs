@@ -149,7 +149,7 @@ pub enum DownCause {
 }
 
 /// Names a wait of the shell: whatever it likes, each number once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
 /// What happened.
@@ -182,9 +182,10 @@ pub enum Input<'a> {
     /// All inputs of this turn have been handed over: ship now.
     EndOfTurn,
     /// An [`Effect::Ship`] was carried out: records up to `upto` went onto the link (less than asked where a frame was full
-    /// or a read from disk came short; `from - 1` when nothing could be sent).
+    /// or a read from disk came short; `from - 1` when nothing could be sent). `from` is the effect's. `from` as in the effect.
     Shipped {
         to: NodeId,
+        from: Index,
         upto: Index,
     },
     /// Own journal: written up to this record, which survives the death of the process. With the record's term, so that a
@@ -272,8 +273,9 @@ pub enum Effect {
         from: Index,
         truncate_after: Option<Index>,
     },
-    /// Send `header` and the records `from ..= upto`, or the first of them as one frame allows; then answer `Shipped`.
-    /// At most one is unanswered for each peer.
+    /// Send `header` and the records `from ..= upto`, or the first of them as one frame allows; then answer `Shipped`, at
+    /// once or later. At most one is unanswered for each peer; a link that goes down answers it. Void once this brick no
+    /// longer leads in the header's term: the records may be others by then.
     Ship {
         to: NodeId,
         header: AppendHeader,

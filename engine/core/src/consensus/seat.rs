@@ -1,0 +1,79 @@
+//! Who holds the witness seat ([2]): the best machine, while all of S is well; never two moves at once.
+
+use rfs_model::SeatId;
+use rfs_model::config::{Config, Seat};
+use rfs_model::peer::WitnessRequest;
+
+use super::Consensus;
+use super::api::Effect;
+use super::role::{Role, SeatState};
+
+impl Consensus {
+    /// The holder for an S that needs one now: the one there is, if it answers, else the best that is connected.
+    pub(super) fn seat_for(&self, current: Option<&Seat>) -> Option<Seat> {
+        let held = current.filter(|seat| self.seats.get(&seat.id).is_some_and(|s| s.up && !s.releasing));
+        held.or_else(|| self.best_seat(0)).or(current).cloned()
+    }
+
+    /// The best machine that has been connected for so long.
+    fn best_seat(&self, connected_us: u64) -> Option<&Seat> {
+        let ready =
+            |seat: &&SeatState| seat.up && !seat.releasing && self.now_us >= seat.since_us + connected_us;
+        let seats = self.seats.values().filter(ready).map(|state| &state.seat);
+        seats.min_by_key(|seat| (seat.class, seat.id))
+    }
+
+    /// Moves the seat to a better holder, or away from one that is silent or about to go.
+    pub(super) fn place_seat(&mut self) {
+        let Some(seat) = self.better_seat() else { return };
+        let config = Config { seat, ..self.record().target().clone() };
+        if let Role::Leader(lead) = &mut self.role {
+            lead.seat_moved_us = Some(self.now_us);
+        }
+        self.propose_config(config);
+    }
+
+    /// `Some(None)`: it shall be vacant.
+    fn better_seat(&self) -> Option<Option<Seat>> {
+        let Role::Leader(lead) = &self.role else { return None };
+        let config = self.record().target();
+        let well = config.in_sync.iter().all(|brick| self.is_there(lead, *brick));
+        if !config.wants_seat() || !well {
+            return None;
+        }
+        let best = self.best_seat(self.timing.seat_ready_us);
+        let Some(current) = &config.seat else { return best.map(|seat| Some(seat.clone())) };
+        let best = best.filter(|seat| seat.id != current.id);
+        let holder = self.seats.get(&current.id);
+        if holder.is_some_and(|holder| holder.releasing) {
+            return Some(best.or_else(|| self.best_seat(0)).cloned());
+        }
+        let heard = holder.and_then(|holder| holder.heard_us).unwrap_or(0).max(lead.since_us);
+        let silent = self.now_us >= heard + self.timing.seat_silent_us;
+        let paused = lead.seat_moved_us.is_some_and(|at| self.now_us < at + self.timing.seat_pause_us);
+        let better = best.filter(|seat| !paused && (silent || seat.class < current.class))?;
+        Some(Some(better.clone()))
+    }
+
+    /// A holder asks to be relieved.
+    pub(super) fn release_seat(&mut self, id: SeatId) {
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.releasing = true;
+        }
+        self.review = true;
+        self.tell_released_seats();
+    }
+
+    /// Tells those who asked and hold no seat under the last, committed configuration that they may go.
+    pub(super) fn tell_released_seats(&mut self) {
+        let done = !self.record().is_joint() && self.marks.committed >= self.entry().at.index;
+        if !done || !matches!(self.role, Role::Leader(_)) {
+            return;
+        }
+        let held = self.voting_seats();
+        let free = self.seats.iter().filter(|(id, seat)| seat.releasing && !held.contains(id));
+        let message = || WitnessRequest::Released {};
+        let told: Vec<_> = free.map(|(id, _)| Effect::SendSeat { to: *id, message: message() }).collect();
+        self.out.extend(told);
+    }
+}

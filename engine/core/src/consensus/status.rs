@@ -1,0 +1,179 @@
+//! What the core shows.
+
+use rfs_model::config::{ConfigEntry, ConfigRecord};
+use rfs_model::hard::{HardState, Trust};
+use rfs_model::peer::Verdict;
+use rfs_model::{Index, NodeId, Term};
+
+use super::Consensus;
+use super::api::{PeerView, RoleView, WaitReason, Waiting, Watermarks};
+use super::role::{Mode, Role};
+
+/// Attempts to be elected after which a brick says that it is blocked.
+const PATIENT_ATTEMPTS: u64 = 5;
+
+impl Consensus {
+    #[must_use]
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
+    #[must_use]
+    pub fn role(&self) -> RoleView {
+        match self.role {
+            Role::Leader(_) => RoleView::Leader,
+            Role::Candidate(_) => RoleView::Candidate,
+            Role::Follower(_) if self.in_sync() => RoleView::Follower,
+            Role::Follower(_) => RoleView::Learner,
+        }
+    }
+
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(_) => Some(self.me),
+            Role::Candidate(_) => None,
+            Role::Follower(follower) => follower.leader,
+        }
+    }
+
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.hard.term
+    }
+
+    /// The term and index of the next record to propose: only while this brick leads, has committed a record of its own (so
+    /// that it knows everything that was committed before), and is not handing leadership over. The tree must have applied
+    /// everything committed before the first request is admitted.
+    #[must_use]
+    pub fn leading(&self) -> Option<(Term, Index)> {
+        let Role::Leader(lead) = &self.role else { return None };
+        let ready = self.marks.committed >= lead.first && lead.handing.is_none();
+        ready.then(|| (self.hard.term, self.log.last().next()))
+    }
+
+    #[must_use]
+    pub fn watermarks(&self) -> Watermarks {
+        self.marks
+    }
+
+    /// The configuration record in force, committed or not.
+    #[must_use]
+    pub fn config(&self) -> &ConfigEntry {
+        &self.hard.config
+    }
+
+    #[must_use]
+    pub fn hard_state(&self) -> &HardState {
+        &self.hard
+    }
+
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.hard.trust
+    }
+
+    /// All bricks are in S, and no change is pending.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        let ConfigRecord::Final { config } = self.record() else { return false };
+        self.leader().is_some() && config.is_full() && self.marks.committed >= self.entry().at.index
+    }
+
+    /// What is known of each other brick of the set.
+    #[must_use]
+    pub fn bricks(&self) -> Vec<PeerView> {
+        let config = self.record().target();
+        let others = config.bricks.iter().copied().filter(|brick| *brick != self.me);
+        others.map(|brick| self.peer_view(brick, config.has(brick))).collect()
+    }
+
+    fn peer_view(&self, brick: NodeId, in_sync: bool) -> PeerView {
+        let peer = self.peers.get(&brick);
+        let progress = match &self.role {
+            Role::Leader(lead) => lead.progress.get(&brick),
+            Role::Follower(_) | Role::Candidate(_) => None,
+        };
+        PeerView {
+            brick,
+            in_sync,
+            up: peer.is_some_and(|peer| peer.up),
+            matched: progress.map_or(Index::ZERO, |progress| progress.journaled),
+            applied: progress.map_or(Index::ZERO, |progress| progress.applied),
+            heard_us: peer.and_then(|peer| peer.heard_us),
+            trust: progress.map_or(Trust::Sound, |progress| progress.trust),
+            resync: progress.is_some_and(|progress| progress.mode == Mode::Resync),
+        }
+    }
+
+    /// Whether something keeps this brick from deciding, and whom it waits for.
+    #[must_use]
+    pub fn waiting_for(&self) -> Waiting {
+        match &self.role {
+            Role::Follower(follower) if follower.leader.is_some() => Waiting::nobody(WaitReason::None),
+            Role::Follower(_) if self.can_stand() => Waiting::nobody(WaitReason::Election),
+            Role::Follower(_) => self.wait_for_all(WaitReason::Behind),
+            Role::Candidate(campaign) => self.wait_for_votes(campaign),
+            Role::Leader(lead) => self.wait_for_acks(lead),
+        }
+    }
+
+    fn wait_for_all(&self, reason: WaitReason) -> Waiting {
+        let entry = self.newer.as_ref().unwrap_or(self.entry());
+        let target = &entry.record.target().in_sync;
+        let bricks = target.iter().copied().filter(|brick| *brick != self.me).collect();
+        Waiting { reason, bricks, seat: false }
+    }
+
+    fn wait_for_votes(&self, campaign: &super::role::Campaign) -> Waiting {
+        if self.newer.is_some() {
+            return self.wait_for_all(WaitReason::Behind);
+        }
+        let ahead = campaign.votes.iter().filter(|(_, vote)| vote.behind).map(|(brick, _)| *brick);
+        let bricks: Vec<_> = ahead.collect();
+        if !bricks.is_empty() {
+            return Waiting { reason: WaitReason::Behind, bricks, seat: false };
+        }
+        if campaign.attempt < PATIENT_ATTEMPTS {
+            return Waiting::nobody(WaitReason::Election);
+        }
+        let reason = if self.hard.trust == Trust::Sound { WaitReason::Votes } else { WaitReason::Suspect };
+        let granted =
+            |brick: &NodeId| campaign.votes.get(brick).is_some_and(|v| v.verdict == Verdict::Granted);
+        let bricks = self.wait_for_all(reason).bricks.into_iter().filter(|brick| !granted(brick)).collect();
+        let silent = |id| campaign.seats.get(&id) != Some(&Verdict::Granted);
+        let seat = self.hard.trust == Trust::Sound && self.voting_seats().into_iter().any(silent);
+        Waiting { reason, bricks, seat }
+    }
+
+    fn wait_for_acks(&self, lead: &super::role::Lead) -> Waiting {
+        let marks = self.marks;
+        let absent = |brick: &NodeId| *brick != self.me && !self.is_there(lead, *brick);
+        let bricks: Vec<_> =
+            self.record().configs().flat_map(|c| &c.in_sync).copied().filter(absent).collect();
+        if marks.committed == marks.last || bricks.is_empty() {
+            return Waiting::nobody(WaitReason::None);
+        }
+        Waiting { reason: WaitReason::Commit, bricks, seat: false }
+    }
+
+    /// When a `Tick` is worth it.
+    #[must_use]
+    pub fn next_wake_us(&self) -> u64 {
+        let next = match &self.role {
+            Role::Leader(lead) => {
+                let notice = lead.news_us.map_or(u64::MAX, |since| since + self.timing.notice_us);
+                lead.beat_us.min(if notice > self.now_us { notice } else { u64::MAX })
+            }
+            Role::Candidate(campaign) => campaign.retry_us,
+            Role::Follower(_) => self.election_us.max(self.now_us),
+        };
+        next.min(self.now_us + 25_000)
+    }
+}
+
+impl Waiting {
+    fn nobody(reason: WaitReason) -> Self {
+        Self { reason, bricks: vec![], seat: false }
+    }
+}

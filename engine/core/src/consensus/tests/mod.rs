@@ -1,0 +1,8 @@
+//! The core in a small world: bricks, a witness, links and disks in virtual time. Stories that a colleague can read, and
+//! random histories; the simulator of the testbed does the same to the whole brick.
+
+mod chaos;
+mod disk;
+mod net;
+mod oracle;
+mod stories;
