@@ -217,7 +217,9 @@ impl Desk {
 
     /// The record with this request is applied: the replicated table has it and all before it.
     pub fn applied(&mut self, seq: Seq) {
-        self.told = self.told.split_off(&seq.next());
+        while self.told.first_key_value().is_some_and(|(first, _)| *first <= seq) {
+            self.told.pop_first();
+        }
     }
 
     /// The last request that is done with, and whose records and those of all before it are not above `durable`.
