@@ -94,7 +94,7 @@ impl Tree {
     pub(super) fn identity_of(&self, place: &Place) -> Result<Option<InodeId>, Fault> {
         let Some(found) = self.occupant(place)? else { return Ok(None) };
         let id = found.ok_or_else(|| Fault::NoIdentity { path: self.display(place) })?;
-        if !self.known("look up", id)?.has(place.parent, &place.name) {
+        if !self.index.get(id)?.is_some_and(|entry| entry.has(place.parent, &place.name)) {
             return Err(Fault::Place { doing: "look up", id, path: self.display(place) });
         }
         Ok(Some(id))

@@ -53,7 +53,6 @@ impl Store {
         Ok(Self { db: Arc::new(db) })
     }
 
-    /// Slow after a crash only: the store then checks all its pages.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
         let db = builder().open(path).map_err(|e| Fault::index("be opened", e))?;
         Ok(Self { db: Arc::new(db) })
@@ -68,6 +67,8 @@ impl Store {
         let wrong = |e: redb::Error| Fault::index("be written", e);
         let mut txn = self.db.begin_write().map_err(|e| wrong(e.into()))?;
         txn.set_durability(Durability::Immediate).map_err(|e| wrong(e.into()))?;
+        // A little more to write once in a checkpoint, and no scan of the whole file after a crash.
+        txn.set_quick_repair(true);
         {
             let mut inodes = txn.open_table(INODES).map_err(|e| wrong(e.into()))?;
             for (id, entry) in changes {

@@ -28,7 +28,6 @@ impl Tree {
     /// [`Fault`].
     pub fn lend(&self, id: InodeId) -> Result<Option<Lent>, Fault> {
         let Some(entry) = self.index.get(id)? else { return Ok(None) };
-        self.flush_of(id)?;
         Ok(Some(Lent { handle: self.handle(id, &entry, Access::Read)?, path: self.path_of(id) }))
     }
 }
