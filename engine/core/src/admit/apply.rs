@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rfs_model::op::{Fate, Stamped};
-use rfs_model::{Index, Op};
+use rfs_model::{Index, InodeId, Op};
 
 use super::front::Front;
 use super::ledger;
@@ -22,7 +22,7 @@ impl Front {
         let applied = self.state.apply(index, stamped)?;
         match &mut self.lead {
             Some(lead) => {
-                lead.settle(&applied, orphans(&stamped.op));
+                lead.settle(&applied, orphaned(&stamped.op));
                 lead.applied(index);
             }
             None => self.ledger.charge(index, ledger::cost(&stamped.op)),
@@ -49,6 +49,10 @@ impl Front {
     }
 }
 
-fn orphans(op: &Op) -> bool {
-    matches!(op, Op::Unlink { fate: Fate::Orphan, .. } | Op::Rename { fate: Fate::Orphan, .. })
+fn orphaned(op: &Op) -> Option<InodeId> {
+    match op {
+        Op::Unlink { id, fate: Fate::Orphan, .. } => Some(*id),
+        Op::Rename { replaced, fate: Fate::Orphan, .. } => Some(*replaced),
+        _ => None,
+    }
 }

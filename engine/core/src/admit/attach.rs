@@ -16,7 +16,7 @@ const HOST_BYTES: usize = 255;
 pub enum Attach {
     /// The session exists.
     Ready,
-    /// Its first record is on the way. Welcome the mount when [`Applied::session`] says that it is applied, and better only
+    /// Its first record is on the way. Welcome the mount when [`crate::admit::Applied::session`] says that it is applied, and better only
     /// when it is *durable*: a session that a power loss takes back is refused as expired.
     Opening,
     /// It was welcomed once and does not exist any more, or it is ending.

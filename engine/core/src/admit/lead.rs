@@ -40,8 +40,10 @@ pub(super) struct Lead {
     /// The sessions' clock, and what the caller's clock said at the last tick.
     pub clock_ms: u64,
     ticked_ms: u64,
-    /// Orphans may have been let go.
-    reap: bool,
+    /// All orphans are to be looked at: sessions have not all told yet.
+    reap_all: bool,
+    /// Orphans to be looked at.
+    reap: BTreeSet<InodeId>,
 }
 
 impl Lead {
@@ -63,7 +65,8 @@ impl Lead {
             time: state.time(),
             clock_ms: 0,
             ticked_ms: now_ms,
-            reap: true,
+            reap_all: true,
+            reap: BTreeSet::new(),
         }
     }
 
@@ -145,8 +148,8 @@ impl Lead {
     }
 
     /// What a record changed for its session.
-    pub fn settle(&mut self, applied: &Applied, orphaned: bool) {
-        self.reap |= orphaned;
+    pub fn settle(&mut self, applied: &Applied, orphaned: Option<InodeId>) {
+        self.reap.extend(orphaned);
         if let Some((session, seq, _)) = applied.answer
             && let Some(desk) = self.desks.get_mut(&session)
         {
@@ -169,16 +172,37 @@ impl Lead {
     }
 
     /// Orphans that nobody has open any more go, once every session has told what it holds.
-    pub fn queue_reaps(&mut self, orphans: &BTreeSet<InodeId>) {
-        self.reap |= self.opens.take_slack();
-        if !self.reap || !self.opens.complete() {
+    fn queue_reaps(&mut self, orphans: &BTreeSet<InodeId>) {
+        self.reap.extend(self.opens.take_freed());
+        if !self.opens.complete() {
+            self.reap_all = true;
+        } else if self.reap_all {
+            self.reap_all = false;
+            self.reap.extend(orphans);
+        }
+        if self.reap_all || self.reap.is_empty() {
+            self.reap.clear();
             return;
         }
-        self.reap = false;
-        for id in orphans {
-            if !self.opens.may_be_open(*id) && self.over.still(*id, |p| p.dies) == Index::ZERO {
-                self.own.push_back(Own { session: SessionId::NIL, op: Op::Reap { id: *id } });
+        for id in std::mem::take(&mut self.reap) {
+            self.own.push_back(Own { session: SessionId::NIL, op: Op::Reap { id } });
+        }
+    }
+
+    /// The next of the leader's own records. What was to be reaped may have been opened again, or be on its way out already.
+    pub fn next_own(&mut self, orphans: &BTreeSet<InodeId>) -> Option<Own> {
+        self.queue_reaps(orphans);
+        while let Some(own) = self.own.pop_front() {
+            match own.op {
+                Op::Reap { id } if !self.is_free(id, orphans) => {}
+                _ => return Some(own),
             }
         }
+        None
+    }
+
+    fn is_free(&self, id: InodeId, orphans: &BTreeSet<InodeId>) -> bool {
+        let alive = orphans.contains(&id) && self.over.still(id, |p| p.dies) == Index::ZERO;
+        alive && !self.opens.may_be_open(id)
     }
 }

@@ -14,8 +14,8 @@ pub struct Opens {
     silent: BTreeSet<SessionId>,
     /// How many sessions hold an inode.
     holders: BTreeMap<InodeId, u32>,
-    /// Something was let go since [`Opens::take_slack`] was last called.
-    slack: bool,
+    /// What was let go by its last holder since [`Opens::take_freed`] was last called.
+    freed: BTreeSet<InodeId>,
 }
 
 impl Opens {
@@ -40,7 +40,6 @@ impl Opens {
         for id in self.told.remove(&session).unwrap_or_default().into_keys() {
             self.let_go(id);
         }
-        self.slack = true;
     }
 
     pub fn open(&mut self, session: SessionId, id: InodeId) {
@@ -67,7 +66,6 @@ impl Opens {
             Some(_) => {
                 held.remove(&id);
                 self.let_go(id);
-                self.slack = true;
             }
             None => {}
         }
@@ -78,6 +76,7 @@ impl Opens {
             *count -= 1;
             if *count == 0 {
                 self.holders.remove(&id);
+                self.freed.insert(id);
             }
         }
     }
@@ -94,9 +93,9 @@ impl Opens {
         self.silent.is_empty()
     }
 
-    /// Whether inodes may have become free since the last call.
-    pub fn take_slack(&mut self) -> bool {
-        std::mem::take(&mut self.slack)
+    /// Inodes that were let go by their last holder since the last call.
+    pub fn take_freed(&mut self) -> BTreeSet<InodeId> {
+        std::mem::take(&mut self.freed)
     }
 }
 
@@ -125,8 +124,8 @@ mod tests {
         assert!(opens.may_be_open(FILE), "B holds it");
         opens.forget(B);
         assert!(!opens.may_be_open(FILE));
-        assert!(opens.take_slack());
-        assert!(!opens.take_slack());
+        assert_eq!(opens.take_freed(), BTreeSet::from([FILE]));
+        assert!(opens.take_freed().is_empty());
     }
 
     #[test]

@@ -58,8 +58,7 @@ impl Front {
         next: Index,
     ) -> Result<Option<Verdict>, Fault> {
         let Some(lead) = &mut self.lead else { return Ok(None) };
-        lead.queue_reaps(self.state.orphans());
-        if let Some(own) = lead.own.pop_front() {
+        if let Some(own) = lead.next_own(self.state.orphans()) {
             return Ok(Some(self.record_own(own, now, next)));
         }
         let time = lead.stamp(now, self.first_stamp);

@@ -134,6 +134,29 @@ fn an_open_file_outlives_its_name() {
 }
 
 #[test]
+fn an_orphan_is_reaped_once_and_not_while_it_is_open_again() {
+    let mut rig = Rig::new();
+    let (f, g) = (rig.file(ROOT, "f"), rig.file(ROOT, "g"));
+    for (id, text) in [(f, "f"), (g, "g")] {
+        rig.front.open(B, id);
+        rig.call(A, unlink(ROOT, text)).unwrap();
+    }
+    rig.front.release(B, g);
+    rig.front.release(B, f);
+    assert!(matches!(rig.admit(), Some(Verdict::Record(s)) if s.op == Op::Reap { id: f }));
+    for id in [f, g] {
+        rig.front.open(A, id);
+    }
+    assert!(rig.admit().is_none(), "one is on its way out, the other is open again");
+    for id in [f, g] {
+        rig.front.release(A, id);
+    }
+    assert_eq!(records(&rig.admit_all()), 1);
+    rig.apply_all();
+    assert!(rig.front.state().orphans().is_empty());
+}
+
+#[test]
 fn a_file_that_nobody_has_open_dies_with_its_name() {
     let mut rig = Rig::new();
     rig.file(ROOT, "f");
