@@ -13,7 +13,7 @@ use rfs_model::config::{ConfigEntry, GENESIS_LAST, Position};
 use rfs_model::hard::HardState;
 use rfs_model::options::{Options, SyncMode};
 use rfs_model::volume::VolumeState;
-use rfs_model::{Index, VolumeId};
+use rfs_model::{Index, Term, VolumeId};
 
 use super::{Inner, Shard, Surroundings, TreeState, life, wire};
 use crate::clock;
@@ -188,7 +188,7 @@ fn summary(found: &Found) -> Result<LogSummary, String> {
     };
     Ok(LogSummary {
         base: Position::new(recovered.base.term, recovered.base.index),
-        runs: recovered.runs.as_slice().to_vec(),
+        runs: runs_after(recovered.base.index, recovered.runs.as_slice(), recovered.last.index),
         last: recovered.last.index,
         configs,
         synced: recovered.synced.max(genesis),
@@ -196,9 +196,40 @@ fn summary(found: &Found) -> Result<LogSummary, String> {
     })
 }
 
+/// The runs of records behind `base`; the one that the base is in begins after it.
+fn runs_after(base: Index, runs: &[(Index, Term)], last: Index) -> Vec<(Index, Term)> {
+    let at = runs.partition_point(|(first, _)| *first <= base.next());
+    let mut out = runs[at.saturating_sub(1)..].to_vec();
+    if let Some(first) = out.first_mut() {
+        first.0 = first.0.max(base.next());
+    }
+    out.retain(|(first, _)| *first <= last);
+    out
+}
+
 impl Inner {
     /// How far the tree *and* the sessions are.
     pub(crate) fn applied(&self) -> Index {
         self.front.state().applied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_begin_behind_the_base() {
+        let run = |index, term| (Index(index), Term(term));
+        let table = [
+            (0, vec![run(0, 0), run(1, 1), run(5, 2)], 9, vec![run(1, 1), run(5, 2)]),
+            (0, vec![run(0, 0)], 0, vec![]),
+            (3, vec![run(3, 1), run(5, 2)], 9, vec![run(4, 1), run(5, 2)]),
+            (4, vec![run(4, 1), run(5, 2)], 9, vec![run(5, 2)]),
+            (9, vec![run(9, 2)], 9, vec![]),
+        ];
+        for (base, runs, last, want) in table {
+            assert_eq!(runs_after(Index(base), &runs, Index(last)), want, "base {base}, {runs:?}");
+        }
     }
 }
