@@ -306,12 +306,12 @@ pub enum Effect {
     },
     /// Role, leader or term changed; see the accessors.
     RoleChanged,
-    /// The peer needs records that this log no longer has, or has committed what this lineage abandoned.
+    /// The peer needs records that this log no longer has, or has committed what this one lacks ([`Effect::Diverged`]).
     NeedsResync {
         to: NodeId,
     },
-    /// This brick has committed records after `common` that the leader's lineage abandoned: set them aside, wait for a full
-    /// copy.
+    /// This brick has committed records after `common` that the leader lacks: set them aside, wait for a full copy. Another
+    /// lineage abandoned them; or all of S lost power, and a learner has what was committed and never durable.
     Diverged {
         common: Index,
     },

@@ -17,7 +17,7 @@ enum Fit {
     From { index: Index, cut: bool },
     /// The record before them is missing or another one.
     No { hint: Position },
-    /// This brick has committed what the leader's lineage abandoned.
+    /// This brick has committed what the leader does not have.
     Diverged { common: Index },
 }
 
@@ -128,13 +128,17 @@ impl Consensus {
         }
     }
 
+    /// The leader lacks what is committed here. Another lineage may have abandoned it; or all of S lost power, and what only
+    /// a learner still has was never durable.
+    ///
     /// # Panics
-    /// When the leader is of this brick's own lineage: then a committed record was lost.
+    /// When it was durable, and no operator has begun another lineage since.
     fn diverged(&self, common: Index) -> Fit {
         let own = self.log.term_at(self.marks.committed).map(Term::lineage);
+        let abandoned = own < Some(self.hard.term.lineage());
         assert!(
-            own < Some(self.hard.term.lineage()),
-            "the leader differs behind {common}, which is committed here"
+            abandoned || common >= self.marks.durable,
+            "the leader lacks what is durable, after {common}"
         );
         Fit::Diverged { common }
     }

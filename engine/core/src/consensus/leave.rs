@@ -29,14 +29,24 @@ impl Consensus {
 
     /// Does what can be done towards the leave, after every input.
     pub(super) fn leave_progress(&mut self) {
-        let Some(leave) = self.leave.filter(|leave| !leave.done) else { return };
-        if !self.in_sync() {
+        let Some(leave) = self.leave.filter(|leave| !leave.done) else { return self.abdicate() };
+        if !self.in_sync() && matches!(self.role, Role::Leader(_)) {
+            self.abdicate();
+        } else if !self.in_sync() {
             self.leave_done(true, false);
         } else if self.now_us >= leave.deadline_us {
             self.leave_done(false, false);
         } else if self.is_last() {
             self.leave_done(true, true);
         } else {
+            self.hand_over();
+        }
+    }
+
+    /// A leader that completed a change begun by another, which takes itself out of S, hands leadership over (§4.2.2).
+    fn abdicate(&mut self) {
+        let done = !self.in_sync() && self.marks.committed >= self.entry().at.index;
+        if done && matches!(self.role, Role::Leader(_)) {
             self.hand_over();
         }
     }

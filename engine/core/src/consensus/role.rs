@@ -31,7 +31,7 @@ pub(super) struct Follower {
     pub ack_due: bool,
     /// ... which says that an append did not fit, and from where to look for the common point.
     pub rejected: Option<Position>,
-    /// The leader's lineage has abandoned what this brick committed.
+    /// The leader lacks what this brick committed.
     pub diverged: bool,
     /// The lowest index up to which a vouching leader wants the logs to agree.
     pub vouched: Option<Index>,

@@ -34,6 +34,8 @@ enum Event {
     Synced(Position),
     Saved(Ticket, Box<HardState>),
     Dial(NodeId),
+    /// A full copy for this brick.
+    Copy(NodeId),
 }
 
 pub struct Brick {
@@ -44,9 +46,13 @@ pub struct Brick {
     pub committed: Index,
     pub applied: Index,
     pub left: Option<(bool, bool)>,
+    /// Reads and what was committed when they were asked; their answers.
+    pub asked: BTreeMap<Ticket, Index>,
     pub reads: BTreeMap<Ticket, Option<Index>>,
     pub durable: Index,
     pub paused: bool,
+    /// Its machine lost power: the next start is a suspect one.
+    pub lost_power: bool,
 }
 
 /// Who an event happens to.
@@ -86,9 +92,11 @@ impl Net {
             committed: Index(2),
             applied: Index(2),
             left: None,
+            asked: BTreeMap::new(),
             reads: BTreeMap::new(),
             durable: Index(2),
             paused: false,
+            lost_power: false,
         };
         let register = Register::new(W);
         let mut net = Self {
@@ -126,7 +134,12 @@ impl Net {
     // ---- processes ----
 
     pub fn start(&mut self, n: usize) {
-        let start = if self.bricks[n].disk.clean { Start::Clean } else { Start::SameBoot };
+        let brick = &mut self.bricks[n];
+        let start = match (std::mem::take(&mut brick.lost_power), brick.disk.clean) {
+            (true, _) => Start::Suspect,
+            (false, true) => Start::Clean,
+            (false, false) => Start::SameBoot,
+        };
         self.start_as(n, start);
     }
 
@@ -175,6 +188,7 @@ impl Net {
         self.bricks[n].core = None;
         self.bricks[n].life += 1;
         self.bricks[n].disk.power_loss(&mut self.random);
+        self.bricks[n].lost_power = true;
     }
 
     pub fn stop_witness(&mut self) {
@@ -265,6 +279,7 @@ impl Net {
                 self.step(n, Input::StateSaved { ticket });
             }
             Event::Dial(peer) => self.dial(n, peer),
+            Event::Copy(to) => self.copy(n, to),
             Event::ToSeat(..) => unreachable!("not a brick's"),
         }
         self.step(n, Input::EndOfTurn);
@@ -283,6 +298,28 @@ impl Net {
             self.at(100 * MS, self.life(n), Event::Dial(peer));
         }
         self.step(n, input);
+    }
+
+    /// Carries out a full copy in no time, or tries again.
+    fn copy(&mut self, n: usize, to: NodeId) {
+        let other = self.number(to);
+        let needed = |view: &crate::consensus::api::PeerView| view.brick == to && view.resync;
+        if !self.core(n).is_some_and(|core| core.bricks().iter().any(needed)) {
+            return;
+        }
+        if self.bricks[other].core.is_none() || self.bricks[other].paused || self.cut.contains(&(n, other)) {
+            return self.at(50 * MS, self.life(n), Event::Copy(to));
+        }
+        let upto = self.bricks[n].committed;
+        let mut disk = self.bricks[n].disk.clone();
+        disk.cut(upto);
+        disk.hard = self.bricks[other].disk.hard.clone();
+        (disk.journaled, disk.synced, disk.checkpoint) = (upto, upto, upto);
+        let (at, config) = (disk.get(upto).at, disk.log.iter().rev().find_map(|rec| rec.config.clone()));
+        (self.bricks[other].committed, self.bricks[other].applied) = (upto, upto);
+        self.bricks[other].disk = disk;
+        self.step(other, Input::Installed { at, config: config.expect("a genesis") });
+        self.step(other, Input::EndOfTurn);
     }
 
     fn witness_step(&mut self, from: NodeId, request: WitnessRequest) {
@@ -380,6 +417,11 @@ impl Net {
                 self.at(3 * MS, self.life(n), Event::Synced(upto));
             }
             Effect::ReadReady { ticket, index, .. } => {
+                let asked = self.bricks[n].asked[&ticket];
+                assert!(
+                    index >= asked || self.oracle.may_lose_unsynced,
+                    "a stale read: {index}, {asked} was there"
+                );
                 self.bricks[n].reads.insert(ticket, Some(index));
             }
             Effect::ReadRefused { ticket } => {
@@ -387,7 +429,8 @@ impl Net {
             }
             Effect::RoleChanged => self.role_changed(n),
             Effect::LeaveDone { clean, last } => self.bricks[n].left = Some((clean, last)),
-            Effect::ConfigCommitted | Effect::NeedsResync { .. } | Effect::Diverged { .. } => {}
+            Effect::NeedsResync { to } => self.at(5 * MS, self.life(n), Event::Copy(to)),
+            Effect::ConfigCommitted | Effect::Diverged { .. } => {}
         }
     }
 
@@ -453,6 +496,7 @@ impl Net {
     }
 
     pub fn read(&mut self, n: usize, ticket: u64) {
+        self.bricks[n].asked.insert(Ticket(ticket), self.oracle.highest);
         self.step(n, Input::Read { ticket: Ticket(ticket) });
         self.step(n, Input::EndOfTurn);
     }
@@ -486,7 +530,7 @@ impl Net {
             let line = brick.core.as_ref().map(|core| {
                 let config = core.config();
                 format!(
-                    "{:?} leader {:?} term {} {:?} {:?}\n   {:?} {:?}\n   {:?}",
+                    "{:?} leader {:?} term {} {:?} {:?}\n   {:?} {:?}\n   {:?}\n   {:?}",
                     core.role(),
                     core.leader(),
                     core.term(),
@@ -494,7 +538,8 @@ impl Net {
                     core.watermarks(),
                     config.at,
                     config.record,
-                    core.waiting_for()
+                    core.waiting_for(),
+                    core.bricks()
                 )
             });
             text += &format!("{n}: {}\n", line.unwrap_or("down".into()));

@@ -3,7 +3,7 @@
 use rfs_model::Index;
 
 use super::net::{MS, Net, node};
-use crate::consensus::api::{Input, RoleView, Start, Ticket, WaitReason};
+use crate::consensus::api::{Input, RoleView, Ticket, WaitReason};
 
 /// Until a leader other than `not` has committed a new record; the time it took, ms.
 fn pause(net: &mut Net, not: Option<usize>) -> u64 {
@@ -44,7 +44,7 @@ fn one_brick_leads_at_once_and_always() {
     net.until(20, "durable", |net| net.bricks[0].durable >= index);
     assert!(net.core(0).is_some_and(|core| core.lease_valid(net.now) && core.healthy()));
     net.power_loss(0);
-    net.start_as(0, Start::Suspect);
+    net.start(0);
     net.until(100, "a leader", |net| net.leader().is_some());
     net.step(0, Input::Leave);
     net.run(20);
@@ -250,10 +250,10 @@ fn both_lose_power_and_what_was_synced_is_there() {
             });
             (0..bricks).for_each(|n| net.power_loss(n));
             net.oracle.may_lose_unsynced = true;
-            (0..bricks - 1).for_each(|n| net.start_as(n, Start::Suspect));
+            (0..bricks - 1).for_each(|n| net.start(n));
             net.run(5_000);
             assert_eq!(net.leader(), None, "all of S must answer");
-            net.start_as(bricks - 1, Start::Suspect);
+            net.start(bricks - 1);
             net.until(5_000, "healed", Net::settled);
             let synced = net.oracle.position(index).expect("committed");
             assert_eq!(net.bricks[0].disk.get(index).at, synced, "what was fsynced is there");
@@ -269,7 +269,7 @@ fn a_brick_that_lost_power_has_no_vote_until_it_is_vouched_for() {
     net.power_loss(b);
     net.bricks[b].disk.cut(index.prev());
     net.kill(leader);
-    net.start_as(b, Start::Suspect);
+    net.start(b);
     net.run(20_000);
     assert_eq!(net.leader(), None, "b and the witness are not enough");
     let waiting = net.core(b).expect("it runs").waiting_for();
@@ -316,7 +316,6 @@ fn a_newcomer_that_dies_while_it_enters_s_blocks_nobody() {
         net.until(2_000, "it is entering S", |net| {
             net.core(leader).is_some_and(|c| c.config().record.is_joint())
         });
-        net.now += 0;
         net.run(moment_us / MS);
         net.kill(1 - leader);
         let start = net.now;
