@@ -2,6 +2,7 @@
 //! only remembered.
 
 mod changing;
+mod command_line;
 mod creating;
 mod fake;
 mod joining;
@@ -128,7 +129,12 @@ impl Net {
         let bricks = FakeBricks::new(&self.world, file.node);
         let pool = Pool::new(state_dir, file, PORT, bricks, dial);
         let listener = Listener::tcp(&machine.address).unwrap();
-        let accepting = glommio::spawn_local(accept(Rc::clone(&pool), listener, Rc::clone(&wires)));
+        let local = Listener::unix(&machine.dir.join("state/rfs.sock")).unwrap();
+        let from_network = accept(Rc::clone(&pool), listener, Rc::clone(&wires), false);
+        let from_here = accept(Rc::clone(&pool), local, Rc::clone(&wires), true);
+        let accepting = glommio::spawn_local(async {
+            futures_lite::future::zip(from_network, from_here).await;
+        });
         pool.start().await;
         *machine.running.borrow_mut() = Some(Daemon { pool, accepting, wires });
     }
@@ -206,14 +212,14 @@ impl Net {
     }
 }
 
-async fn accept(pool: Rc<Pool>, listener: Listener, wires: Rc<Wires>) {
+async fn accept(pool: Rc<Pool>, listener: Listener, wires: Rc<Wires>, local: bool) {
     while let Ok(mut connection) = listener.accept().await {
         wires.all.borrow_mut().push(connection.hangup());
         let pool = Rc::clone(&pool);
         glommio::spawn_local(async move {
             let Ok((_, payload)) = connection.recv().await else { return };
             if let Ok(Hello::Control { versions, node, nonce }) = Hello::from_all(&payload) {
-                pool.serve(connection, &versions, node, nonce, false).await;
+                pool.serve(connection, &versions, node, nonce, local).await;
             }
         })
         .detach();
