@@ -5,7 +5,7 @@ use rfs_model::op::{Allocate, Fate};
 use rfs_model::{FileKind, Index, InodeId, Op, SetAttr, Timestamp};
 
 use super::history::{Dice, next_op};
-use super::rig::{Rig, id, make, name, rename, rename_over, stamped, unlink, write};
+use super::rig::{Rig, id, make, name, rename, rename_over, seeds, stamped, unlink, write};
 use crate::tree::Fault;
 
 const ROOT: InodeId = InodeId::ROOT;
@@ -248,7 +248,7 @@ fn big_files_die_on_a_thread_of_their_own() {
 
 #[test]
 fn random_histories_come_out_as_their_fold() {
-    for seed in 0..40 {
+    for seed in seeds(0..40) {
         let (mut rig, mut dice) = (Rig::new(), Dice(seed));
         for _ in 0..120 {
             let op = next_op(&rig.model, rig.tree.applied().next(), &mut dice);

@@ -10,7 +10,7 @@ use rfs_model::{FileKind, Index, InodeId, Op};
 use super::history::{Dice, next_op};
 use super::model::Model;
 use super::picture::Picture;
-use super::rig::{ROOT_ATTR, Rig, TERM, id, make, name, rename, scratch, stamped, unlink, write};
+use super::rig::{ROOT_ATTR, Rig, TERM, id, make, name, rename, scratch, seeds, stamped, unlink, write};
 use crate::tree::{Converged, Each, Fault, Limits, Replay, Tree};
 
 const ROOT: InodeId = InodeId::ROOT;
@@ -205,27 +205,24 @@ fn wreck(seed: u64, crash: Crash) -> Wreck {
 
 #[test]
 fn a_killed_brick_becomes_the_fold_of_its_log() {
-    for seed in 0..150 {
+    for seed in seeds(0..150) {
         let wreck = wreck(seed, Crash::Killed);
-        println!("seed {seed}");
         wreck.recover_and_check();
     }
 }
 
 #[test]
 fn a_brick_that_lost_power_becomes_the_fold_of_its_log() {
-    for seed in 1000..1200 {
+    for seed in seeds(1000..1200) {
         let wreck = wreck(seed, Crash::PowerLoss);
-        println!("seed {seed}");
         wreck.recover_and_check();
     }
 }
 
 #[test]
 fn recovery_may_be_killed_again_and_again() {
-    for seed in 2000..2120 {
+    for seed in seeds(2000..2120) {
         let wreck = wreck(seed, if seed % 2 == 0 { Crash::PowerLoss } else { Crash::Killed });
-        println!("seed {seed}");
         let mut dice = Dice(seed);
         let mut trip = 0;
         while let Err(fault) = wreck.recover(Some(trip)) {

@@ -13,7 +13,7 @@ use super::converge::Log;
 use super::history::{Dice, next_op};
 use super::model::Model;
 use super::picture::Picture;
-use super::rig::{ROOT_ATTR, Rig, TERM, id, make, name, scratch, stamped, unlink, write};
+use super::rig::{ROOT_ATTR, Rig, TERM, id, make, name, scratch, seeds, stamped, unlink, write};
 use crate::tree::{Copy, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
 
 const ROOT: InodeId = InodeId::ROOT;
@@ -90,8 +90,7 @@ fn check(dir: &Path, tree: &Tree, model: &Model) {
 
 #[test]
 fn a_copy_under_load_becomes_the_same_tree() {
-    for seed in 0..40 {
-        println!("seed {seed}");
+    for seed in seeds(0..40) {
         let (mut rig, mut dice, mut ops) = (Rig::new(), Dice(seed), Vec::new());
         for _ in 0..150 {
             let op = next_op(&rig.model, rig.tree.applied().next(), &mut dice);

@@ -30,6 +30,16 @@ pub fn scratch() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// The histories of a random test: `usual`, or `FROM..TO` of `RFS_SEEDS`. A failing one prints its seed, which with
+/// `RFS_SEEDS=SEED..SEED+1` and the test's name runs alone.
+pub fn seeds(usual: std::ops::Range<u64>) -> impl Iterator<Item = u64> {
+    let asked = std::env::var("RFS_SEEDS").ok().map(|text| {
+        let (from, to) = text.split_once("..").expect("RFS_SEEDS is FROM..TO");
+        from.parse().expect("a number")..to.parse().expect("a number")
+    });
+    asked.unwrap_or(usual).inspect(|seed| println!("seed {seed}"))
+}
+
 /// The clock of the record at an index.
 pub fn time(index: Index) -> Timestamp {
     Timestamp { secs: 1_000 + index.0 as i64, nanos: (index.0 * 7_919 % 1_000_000_000) as u32 }
