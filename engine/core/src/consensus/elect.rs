@@ -19,7 +19,18 @@ const PATIENCE_LIMIT: u64 = 10;
 impl Consensus {
     /// Whether this brick may ask for votes at all.
     pub(super) fn can_stand(&self) -> bool {
-        (self.in_sync() || self.mutations.demoted_serves) && self.hard.trust != Trust::Blank
+        let counts = self.in_sync() || self.is_needed() || self.mutations.demoted_serves;
+        counts && self.hard.trust != Trust::Blank
+    }
+
+    /// Whether this brick is no longer of S by a configuration that may not be committed: it may be the only one that has it,
+    /// and so the only one that can lead until it is (§4.2.2). Its own vote does not count.
+    pub(super) fn is_needed(&self) -> bool {
+        let was = self
+            .log
+            .config_before(self.entry().at)
+            .is_some_and(|entry| entry.record.configs().any(|config| config.has(self.me)));
+        was && !self.in_sync() && self.entry().at.index > self.marks.committed
     }
 
     /// When this brick's own promise lets it be a candidate.

@@ -32,13 +32,13 @@ impl Consensus {
         let Some(leave) = self.leave.filter(|leave| !leave.done) else { return self.abdicate() };
         if !self.in_sync() && matches!(self.role, Role::Leader(_)) {
             self.abdicate();
-        } else if !self.in_sync() {
+        } else if !self.in_sync() && !self.is_needed() {
             self.leave_done(true, false);
         } else if self.now_us >= leave.deadline_us {
             self.leave_done(false, false);
         } else if self.is_last() {
             self.leave_done(true, true);
-        } else {
+        } else if self.in_sync() {
             self.hand_over();
         }
     }

@@ -50,6 +50,11 @@ impl Log {
         self.configs.last()
     }
 
+    /// The configuration record before the one at `at`.
+    pub fn config_before(&self, at: Position) -> Option<&ConfigEntry> {
+        self.configs.iter().rev().find(|entry| entry.at < at)
+    }
+
     /// `None` before the base and behind the end.
     pub fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.base.index {
