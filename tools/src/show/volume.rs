@@ -22,9 +22,7 @@ fn info(v: &VolumeRow) -> String {
         None => "Unknown (no brick can be asked)",
     };
     let mut out = format!("\nVolume Name: {}\nType: {kind}\nVolume ID: {}\nStatus: {status}\n", v.name, v.id);
-    if let Some(ms) = v.as_of_ms {
-        out += &format!("As of: {} (the volume has no leader now)\n", date_utc(ms));
-    }
+    out += &as_of(v.as_of_ms);
     let count = match v.replica {
         0 | 1 => v.bricks.len().to_string(),
         replica => format!("{} x {replica} = {}", v.sets, v.bricks.len()),
@@ -40,6 +38,15 @@ fn info(v: &VolumeRow) -> String {
         out += &format!("{key}: {value}\n");
     }
     out
+}
+
+/// A line for answers that no leader vouches for.
+fn as_of(ms: Option<u64>) -> String {
+    match ms {
+        None => String::new(),
+        Some(0) => "As of: an unknown time (the volume has no leader now)\n".to_owned(),
+        Some(ms) => format!("As of: {} (the volume has no leader now)\n", date_utc(ms)),
+    }
 }
 
 #[must_use]
@@ -62,9 +69,7 @@ pub fn volume_status(reports: &[VolumeReport]) -> String {
 fn status(r: &VolumeReport) -> String {
     let stopped = if r.started { "" } else { " (stopped)" };
     let mut out = format!("Status of volume: {}{stopped}\n", r.volume);
-    if let Some(ms) = r.as_of_ms {
-        out += &format!("As of: {} (the volume has no leader now)\n", date_utc(ms));
-    }
+    out += &as_of(r.as_of_ms);
     let head =
         [("BRICK", Align::Left), ("ONLINE", Align::Left), ("PID", Align::Right), ("ROLE", Align::Left)];
     let rows: Vec<[String; 4]> = r.bricks.iter().map(status_row).collect();
@@ -172,10 +177,10 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_leader_says_from_when_it_is() {
-        let old = VolumeRow { as_of_ms: Some(0), started: None, ..row() };
+        let old = VolumeRow { as_of_ms: Some(1000), started: None, ..row() };
         let text = volume_info(&[old]);
         assert!(
-            text.contains("Status: Unknown (no brick can be asked)\nAs of: 1970-01-01 00:00:00 UTC"),
+            text.contains("Status: Unknown (no brick can be asked)\nAs of: 1970-01-01 00:00:01 UTC"),
             "{text}"
         );
     }

@@ -65,6 +65,17 @@ pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(out)
 }
 
+/// A random UUID (RFC 9562, version 4).
+///
+/// # Errors
+/// As [`random`].
+pub fn random_uuid() -> io::Result<[u8; 16]> {
+    let mut id: [u8; 16] = random()?;
+    id[6] = id[6] & 0x0f | 0x40;
+    id[8] = id[8] & 0x3f | 0x80;
+    Ok(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use rfs_model::ids::{NodeId, VolumeId};
 use rfs_model::limits::BRICKS;
 use rfs_model::volume::VolumeState;
 
-use super::auth::random;
+use super::auth::random_uuid;
 use super::errands::Busy;
 use super::file::{Errand, Verdict};
 use super::names::{BrickName, HostPort, check_volume_name, is_loopback};
@@ -29,7 +29,7 @@ impl Pool {
         }
         let bricks = self.places(&names).await?;
         self.need_all("volume create", None).await?;
-        let id = VolumeId(random().map_err(|e| e.to_string())?);
+        let id = VolumeId(random_uuid().map_err(|e| e.to_string())?);
         let name = want.name.clone();
         let state = VolumeState { id, name, started: false, bricks, options: Vec::new(), sets: 1 };
         let _busy = Busy::new(self, id);

@@ -16,7 +16,7 @@ use rfs_model::ids::{NodeId, VolumeId};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use super::auth::random;
+use super::auth::{random, random_uuid};
 use crate::durable;
 
 /// Name of the file in the state directory.
@@ -82,13 +82,9 @@ impl PoolFile {
     /// # Errors
     /// When the kernel gives no random numbers.
     pub fn new(name: &str, port: u16) -> io::Result<Self> {
-        let mut id: [u8; 16] = random()?;
-        // The bits that make it a random UUID (RFC 9562).
-        id[6] = id[6] & 0x0f | 0x40;
-        id[8] = id[8] & 0x3f | 0x80;
         let mut file = Self {
             format: FORMAT,
-            node: NodeId(id),
+            node: NodeId(random_uuid()?),
             name: name.to_owned(),
             secret: PoolSecret::new(random()?),
             bricks: BTreeMap::new(),
