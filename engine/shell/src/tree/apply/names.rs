@@ -132,9 +132,18 @@ impl Tree {
         b: (InodeId, InodeId, &[u8]),
     ) -> Result<(), Fault> {
         let (from, to) = (Place::new(a.1, a.2), Place::new(b.1, b.2));
-        self.named("exchange", a.0, &from)?;
-        self.named("exchange", b.0, &to)?;
-        self.exchange_entries((&from, a.0), (&to, b.0))?;
+        let one = self.named("exchange", a.0, &from)?;
+        let other = self.named("exchange", b.0, &to)?;
+        let dirs = one.kind == FileKind::Dir || other.kind == FileKind::Dir;
+        if dirs && from.parent != to.parent {
+            // xfs sets the mtime of a directory that is exchanged to another parent, but not of one that is moved.
+            let limbo = Place::new(LIMBO_DIR, a.0.to_string().as_bytes());
+            self.move_entry(a.0, &from, &limbo, false)?;
+            self.move_entry(b.0, &to, &from, false)?;
+            self.move_entry(a.0, &limbo, &to, false)?;
+        } else {
+            self.exchange_entries((&from, a.0), (&to, b.0))?;
+        }
         for (id, old, new) in [(a.0, &from, &to), (b.0, &to, &from)] {
             self.index.update(id, |entry| entry.remove_place(old.parent, &old.name))?;
             self.index.update(id, |entry| entry.add_place(new.clone()))?;
