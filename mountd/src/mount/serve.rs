@@ -142,7 +142,11 @@ fn local_origin(plan: &Plan, sockets: &[PathBuf]) -> Result<Origin, String> {
     let (socket, engine) = match local::daemon(sockets) {
         Some(socket) => (socket, None),
         None => {
-            let engine = embedded::start(plan.cli.brick.as_deref(), plan.cli.state_dir.as_deref())?;
+            let engine = embedded::start(
+                plan.cli.brick.as_deref(),
+                plan.cli.state_dir.as_deref(),
+                &plan.options.log_level,
+            )?;
             (engine.socket(), Some(engine))
         }
     };
@@ -172,7 +176,14 @@ fn mount(plan: &Plan) -> Result<Mounted, String> {
         sockets,
     };
     let net = network::start(config, shared.clone()).map_err(|error| error.to_string())?;
-    let seat = witness::start(&net, host, plan.cli.state_dir.as_deref());
+    // An engine in this process is the only brick of its volume, and needs nobody's vote.
+    let seat = match engine {
+        Some(_) => None,
+        None => {
+            let state_dir = plan.cli.state_dir.as_deref().unwrap_or(Path::new(local::STATE_DIRS[0]));
+            Some(witness::start(net.clone(), host, state_dir).map_err(|error| error.to_string())?)
+        }
+    };
     let contact = network::ready(&net, SERVERS_PATIENCE)?;
     let source = format!("{}:/{volume}", host_of(&contact.address));
     let device = kernel::mount(&plan.point, &source, plan.options.flags)
@@ -185,7 +196,8 @@ fn mount(plan: &Plan) -> Result<Mounted, String> {
 struct Mounted {
     net: Net,
     point: PathBuf,
-    seat: witness::Seat,
+    /// `None`: an embedded engine needs no witness.
+    seat: Option<witness::Seat>,
     engine: Option<embedded::Engine>,
     /// Hears when the kernel has ended the mount, or a signal wants it ended. `None`: nothing runs yet.
     ended: Option<mpsc::Receiver<End>>,
@@ -260,7 +272,9 @@ impl Mounted {
             self.take_out();
         }
         info!("unmounted; waiting for written data to be durable");
-        self.seat.leave();
+        if let Some(seat) = &self.seat {
+            seat.leave();
+        }
         let drained = network::ask(&self.net, async |fs| fs.client().finish(DRAIN_PATIENCE).await);
         if let Some(engine) = self.engine {
             engine.stop();

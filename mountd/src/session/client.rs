@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rfs_model::client::{Answer, Change, Done, Mutation, Query};
-use rfs_model::hello::{Hello, Purpose, VERSIONS};
+use rfs_model::hello::{BrickPlace, Hello, Purpose, VERSIONS};
 use rfs_model::{InodeId, NodeId, Refusal, Seq, SessionId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -220,6 +220,13 @@ impl Client {
 
     pub(super) fn tell_lock_freed(&self) {
         self.lock_freed.notify_waiters();
+    }
+
+    /// The volume's bricks, and the node of this machine's daemon if it has one of them.
+    #[must_use]
+    pub fn bricks(&self) -> (Vec<BrickPlace>, Option<NodeId>) {
+        let places = self.places.borrow();
+        (places.bricks().to_vec(), places.local().map(|(node, _)| node))
     }
 
     /// Time that counts against requests.

@@ -11,8 +11,8 @@ use crate::transport::{Address, Connection, Transport};
 
 /// A silent machine is given up after this.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(1000);
-/// A brick that is connected and says nothing, likewise.
-const HELLO_PATIENCE: Duration = Duration::from_millis(1000);
+/// A brick that is connected and says nothing, likewise. It makes a new session durable before it answers.
+const HELLO_PATIENCE: Duration = Duration::from_millis(2000);
 
 /// What a brick says of itself and its volume.
 #[derive(Clone, Debug, PartialEq, Eq)]

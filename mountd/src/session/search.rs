@@ -68,7 +68,6 @@ impl Outlook {
         self.heard.values().find_map(|word| match word {
             Word::Standing(Standing::Stopped) => Some(Refusal::Stopped),
             Word::Useless(Useless::Denied(Denial::NotAllowed, _)) => Some(Refusal::NotAllowed),
-            Word::Useless(Useless::Denied(Denial::NoVolume, _)) => Some(Refusal::Stopped),
             _ => None,
         })
     }

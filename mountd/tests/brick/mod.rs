@@ -6,17 +6,21 @@ mod tree;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rfs_model::client::{Done, Mutation, ToBrick, ToMount};
 use rfs_model::codec::Decode;
 use rfs_model::frame::{Deframer, FrameKind, frame};
-use rfs_model::hello::{BrickPlace, Denial, Hello, OpenInode, Purpose, Standing};
+use rfs_model::hello::{BrickPlace, Denial, Hello, OpenInode, Purpose, SeatClass, Standing};
+use rfs_model::peer::{Verdict, WitnessReply, WitnessRequest};
 use rfs_model::{Index, NodeId, Refusal, Seq, SessionId, VolumeId};
 
 pub use tree::Tree;
 
+/// The volume of all bricks.
+pub const VOLUME: VolumeId = VolumeId([9; 16]);
 const BEAT: Duration = Duration::from_millis(250);
 
 /// What a test sets, and what it may look at.
@@ -36,9 +40,22 @@ pub struct Script {
     pub opens: Vec<Vec<OpenInode>>,
     pub detached: bool,
     connections: Vec<TcpStream>,
+    /// Goes to a witness that connects.
+    pub ask_witness: Vec<WitnessRequest>,
+    /// What witnesses said, and what was in this file at that moment.
+    pub witnessed: Vec<(WitnessReply, Vec<u8>)>,
+    pub register: PathBuf,
+    pub seats: Vec<SeatClass>,
     /// Goes to the mount as soon as possible.
     pub say: Vec<ToMount>,
     dead: bool,
+}
+
+impl Script {
+    fn note_witness(&mut self, reply: WitnessReply) {
+        let register = std::fs::read(&self.register).unwrap_or_default();
+        self.witnessed.push((reply, register));
+    }
 }
 
 /// One brick; ends with the test.
@@ -91,6 +108,10 @@ impl Brick {
             opens: Vec::new(),
             detached: false,
             connections: Vec::new(),
+            ask_witness: Vec::new(),
+            witnessed: Vec::new(),
+            register: PathBuf::new(),
+            seats: Vec::new(),
             say: Vec::new(),
             dead: false,
         };
@@ -189,6 +210,7 @@ impl Conversation {
                 match kind {
                     FrameKind::Hello => self.greet(Hello::from_all(&payload).unwrap()),
                     FrameKind::Client => self.hear(ToBrick::from_all(&payload).unwrap()),
+                    FrameKind::Witness => self.hear_witness(WitnessReply::from_all(&payload).unwrap()),
                     other => panic!("a frame of kind {other:?}"),
                 }
             }
@@ -209,22 +231,18 @@ impl Conversation {
     }
 
     fn greet(&mut self, hello: Hello) {
-        let Hello::Mount { session, purpose, opens, .. } = hello else { panic!("a strange hello") };
+        let (session, purpose, opens) = match hello {
+            Hello::Mount { session, purpose, opens, .. } => (session, purpose, opens),
+            Hello::Witness { class, .. } => return self.greet_witness(class),
+            other => panic!("a strange hello: {other:?}"),
+        };
         let (standing, denial) = {
             let script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
             (script.standing.clone(), script.denial)
         };
         let answer = match denial {
             Some(why) => Hello::Refused { why, text: why.to_string() },
-            None => Hello::Welcome {
-                version: 1,
-                node: self.node,
-                volume: VolumeId([9; 16]),
-                standing: standing.clone(),
-                bricks: self.places.lock().unwrap().clone(),
-                config: Index(1),
-                options: Vec::new(),
-            },
+            None => self.welcome(standing.clone()),
         };
         if denial.is_none() && standing == Standing::Ready && purpose == Purpose::Session {
             self.session = Some(session);
@@ -233,7 +251,51 @@ impl Conversation {
         let _ = self.stream.write_all(&frame(FrameKind::Hello, &answer));
     }
 
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn welcome(&self, standing: Standing) -> Hello {
+        Hello::Welcome {
+            version: 1,
+            node: self.node,
+            volume: VOLUME,
+            standing,
+            bricks: self.places.lock().unwrap().clone(),
+            config: Index(1),
+            options: Vec::new(),
+        }
+    }
+
+    fn greet_witness(&mut self, class: SeatClass) {
+        let _ = self.stream.write_all(&frame(FrameKind::Hello, &self.welcome(Standing::Ready)));
+        let requests = {
+            let mut script = self.script();
+            script.seats.push(class);
+            script.ask_witness.clone()
+        };
+        for request in requests {
+            let _ = self.stream.write_all(&frame(FrameKind::Witness, &request));
+        }
+    }
+
+    /// A vote that is held back is asked for again.
+    fn hear_witness(&mut self, reply: WitnessReply) {
+        if matches!(reply, WitnessReply::Vote { verdict: Verdict::Held { .. }, .. }) {
+            let requests = self.script().ask_witness.clone();
+            for request in requests {
+                let _ = self.stream.write_all(&frame(FrameKind::Witness, &request));
+            }
+        } else {
+            self.script().note_witness(reply);
+        }
+    }
+
+    /// A brick that does not lead does nothing for a session.
     fn hear(&mut self, message: ToBrick) {
+        if self.script().standing != Standing::Ready {
+            return;
+        }
         match message {
             ToBrick::Mutate { seq, op, .. } => self.mutate(seq, op),
             ToBrick::Query { tag, op, .. } => {
