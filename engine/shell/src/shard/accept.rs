@@ -115,26 +115,36 @@ impl Inner {
         }
     }
 
+    /// Whether a mount may come in. Only a brick whose state is the newest judges that: while it recovers, or where another
+    /// leads, the options and the status that it knows may be old.
     fn standing(&self, hello: &MountHello, peer: &str) -> Result<Standing, Denial> {
+        if !matches!(self.tree, TreeState::Ready(_)) || self.applied() < self.committed {
+            return Ok(Standing::Recovering { percent: self.recovered_percent() });
+        }
+        if hello.purpose == Purpose::LocalReads {
+            return if self.state.started { self.judge(peer) } else { Ok(Standing::Stopped) };
+        }
+        let leader = self.core.leader().unwrap_or(NodeId::NIL);
+        match self.core.role() {
+            RoleView::Leader if self.front.is_leading() => self.judge(peer),
+            RoleView::Leader => Ok(Standing::NoLeader { why: self.blocked_text() }),
+            _ if !leader.is_nil() => Ok(Standing::NotLeader { leader }),
+            _ => Ok(Standing::NoLeader { why: self.blocked_text() }),
+        }
+    }
+
+    fn judge(&self, peer: &str) -> Result<Standing, Denial> {
         if !allowed(&self.options.auth, peer) {
             return Err(Denial::NotAllowed);
         }
-        if !self.state.started {
-            return Ok(Standing::Stopped);
-        }
-        if !matches!(self.tree, TreeState::Ready(_)) {
-            return Ok(Standing::Recovering { percent: 0 });
-        }
-        if hello.purpose == Purpose::LocalReads {
-            return Ok(Standing::Ready);
-        }
-        let leader = self.core.leader().unwrap_or(NodeId::NIL);
-        Ok(match self.core.role() {
-            RoleView::Leader if self.front.is_leading() => Standing::Ready,
-            RoleView::Leader => Standing::NoLeader { why: self.blocked_text() },
-            _ if !leader.is_nil() => Standing::NotLeader { leader },
-            _ => Standing::NoLeader { why: self.blocked_text() },
-        })
+        Ok(if self.state.started { Standing::Ready } else { Standing::Stopped })
+    }
+
+    /// How much of what recovery has to bring back is in the sessions and the tree.
+    fn recovered_percent(&self) -> u32 {
+        let (done, all) = (self.applied().0 - self.checkpoint.index.0.min(self.applied().0), self.committed.0);
+        let all = all.saturating_sub(self.checkpoint.index.0);
+        if all == 0 { 0 } else { (done * 100 / all).min(99) as u32 }
     }
 
     /// Whom the volume waits for, for people.
