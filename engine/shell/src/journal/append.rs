@@ -5,6 +5,7 @@ use rfs_model::record::HEADER_BYTES;
 use rfs_model::segment::{DATA_OFFSET, Start};
 
 use super::Journal;
+use super::blank::FIRST_BYTES;
 use super::disk::Result;
 use super::error::JournalError;
 use super::log::Log;
@@ -43,7 +44,7 @@ impl Journal {
 
 impl Log {
     fn check(&self, batch: &[Record]) -> Result<()> {
-        let limit = self.options.segment_bytes - DATA_OFFSET;
+        let limit = self.options.segment_bytes.min(FIRST_BYTES) - DATA_OFFSET;
         let mut before = self.last;
         for record in batch {
             let meta = &record.meta;
@@ -94,9 +95,6 @@ impl Log {
         let end = start + bytes.len() as u64;
         // Up to the end of the page, so that the kernel need not read a page from the disk to change a part of it.
         bytes.resize((end.next_multiple_of(DATA_OFFSET) - start) as usize, 0);
-        if let Some(zeroing) = &*segment.zeroing.borrow() {
-            zeroing.claim(start + bytes.len() as u64);
-        }
         let written = self.disk.write(&segment.file, &segment.path, &bytes, start);
         self.scratch = bytes;
         self.or_poison(written)?;

@@ -53,7 +53,7 @@ impl Journal {
         log.usable()?;
         let at = Position { index, term, chain };
         // A new file, since records in a spare may have indexes that are still to come in this log.
-        let blank = log.new_blank()?;
+        let blank = log.first_blank()?;
         log.floor = Index::ZERO;
         log.begin(Start::Reset, at, blank)?;
         log.base = at;

@@ -11,14 +11,12 @@ use std::thread::JoinHandle;
 use super::blank::{self, Blank, Slot};
 use super::disk::{Disk, Result};
 use super::error::JournalError;
-use super::zeroing::Zeroing;
 
 /// Work for the keeper, done in the order given.
 pub(super) enum Job {
     Make { number: u32, bytes: u64 },
     Recycle { slot: Box<Slot>, zero: bool, resets: u64 },
     Remove { path: PathBuf, copy_path: PathBuf },
-    ZeroAhead { zeroing: Arc<Zeroing>, goal: u64 },
 }
 
 /// What became of a job: a slot ready for use where the job was to make one.
@@ -108,9 +106,8 @@ impl Drop for Keeper {
 
 fn work(disk: &Disk, dir: &std::path::Path, job: Job) -> Done {
     match job {
-        Job::Make { number, bytes } => Blank::create(disk, dir, number, bytes, bytes).map(Some),
+        Job::Make { number, bytes } => Blank::create(disk, dir, number, bytes, true).map(Some),
         Job::Recycle { slot, zero, resets } => slot.recycle(disk, zero, resets).map(Some),
         Job::Remove { path, copy_path } => blank::remove(disk, dir, &path, &copy_path).map(|()| None),
-        Job::ZeroAhead { zeroing, goal } => zeroing.advance(disk, goal).map(|()| None),
     }
 }

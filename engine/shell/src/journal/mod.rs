@@ -36,7 +36,7 @@ mod segment;
 mod sync;
 #[cfg(test)]
 mod tests;
-mod zeroing;
+mod zero;
 
 use std::cell::RefCell;
 use std::path::Path;

@@ -13,8 +13,8 @@ use super::error::JournalError;
 /// What a journal is opened with.
 #[derive(Clone)]
 pub struct Options {
-    /// Size of new segments, bytes: a multiple of 4096 from [`SEGMENT_BYTES_MIN`] to [`SEGMENT_BYTES_MAX`]. Existing
-    /// segments keep theirs.
+    /// Size of segments once the log has grown, bytes: a multiple of 4096 from [`SEGMENT_BYTES_MIN`] to
+    /// [`SEGMENT_BYTES_MAX`]. The first ones are smaller, existing ones keep their size.
     pub segment_bytes: u64,
     /// The latest records are kept in memory up to so many bytes of payload and header; 0 keeps none.
     pub cache_bytes: usize,
@@ -22,7 +22,7 @@ pub struct Options {
     pub retain_bytes: u64,
     /// Released segments go at this age, whatever the size of the log.
     pub retain_age: Duration,
-    /// Segments kept ready ahead of need once the log is more than half a segment long.
+    /// Segments of full size kept ready ahead of need.
     pub spares: usize,
     /// Records up to here are in a checkpoint: at open their payloads are not read when the header copy vouches for them.
     pub trusted_upto: Index,

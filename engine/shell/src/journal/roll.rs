@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rfs_model::Index;
 use rfs_model::segment::{SegmentHeader, Start};
 
-use super::blank::{Blank, FIRST_ZEROS, Slot};
+use super::blank::{Blank, FIRST_BYTES, Slot};
 use super::disk::Result;
 use super::keeper::{Done, Job};
 use super::log::Log;
@@ -44,9 +44,6 @@ impl Log {
             Start::Cut => self.void_after(at, end),
             Start::Reset => self.void_all(),
         }
-        if let Some(full) = self.segments.back() {
-            full.seal();
-        }
         self.tail_void = false;
         self.segments.push_back(Rc::new(segment));
         Ok(())
@@ -56,14 +53,24 @@ impl Log {
         self.collect_spares();
         match self.spares.pop() {
             Some(blank) => Ok(blank),
-            None => self.new_blank(),
+            None => self.new_blank(self.next_bytes(), false),
         }
     }
 
-    /// Makes a slot at once. Blocks for some fdatasyncs.
-    pub(super) fn new_blank(&mut self) -> Result<Blank> {
-        let (number, bytes) = (self.take_slot(), self.options.segment_bytes);
-        let made = Blank::create(&self.disk, &self.dir, number, bytes, FIRST_ZEROS);
+    /// Size of the next segment to make: small logs have small segments.
+    fn next_bytes(&self) -> u64 {
+        let grown = self.segments.back().map_or(FIRST_BYTES, |active| active.header.bytes * 4);
+        grown.min(self.options.segment_bytes)
+    }
+
+    /// Makes the first segment of a log, ready for quick syncs. Blocks for some fdatasyncs.
+    pub(super) fn first_blank(&mut self) -> Result<Blank> {
+        self.new_blank(FIRST_BYTES.min(self.options.segment_bytes), true)
+    }
+
+    fn new_blank(&mut self, bytes: u64, zeroed: bool) -> Result<Blank> {
+        let number = self.take_slot();
+        let made = Blank::create(&self.disk, &self.dir, number, bytes, zeroed);
         if let Err(error) = &made {
             self.spare_problem = Some((error.clone(), Instant::now()));
         }
@@ -100,23 +107,19 @@ impl Log {
 
     /// Gives the keeper what it should do ahead of the writer, and takes what it has done.
     pub(super) fn top_up(&mut self) {
-        let active = self.active().clone();
-        let end = active.state.borrow().end;
-        if let Some(zeroing) = &*active.zeroing.borrow()
-            && let Some(goal) = zeroing.wanted(end)
-        {
-            self.keeper.send(Job::ZeroAhead { zeroing: zeroing.clone(), goal });
-        }
-        let young = self.segments.len() == 1 && end < active.header.bytes / 2;
-        if young || self.spares.len() + self.keeper.making() >= self.options.spares {
+        let active = self.active();
+        let young = self.segments.len() == 1 && active.room() > active.header.bytes / 2;
+        let bytes = self.next_bytes();
+        let enough = if bytes < self.options.segment_bytes { 1 } else { self.options.spares };
+        if young || self.spares.len() + self.keeper.making() >= enough {
             return;
         }
         self.collect_spares();
         self.put_away();
         let refused = self.spare_problem.as_ref().is_some_and(|(_, when)| when.elapsed() < RETRY);
-        if !refused && self.spares.len() + self.keeper.making() < self.options.spares {
+        if !refused && self.spares.len() + self.keeper.making() < enough {
             let number = self.take_slot();
-            self.keeper.send(Job::Make { number, bytes: self.options.segment_bytes });
+            self.keeper.send(Job::Make { number, bytes });
         }
     }
 

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use glommio::io::BufferedFile;
 use rfs_model::record::HEADER_BYTES;
-use rfs_model::segment::{DATA_OFFSET, SegmentHeader, Side};
+use rfs_model::segment::{DATA_OFFSET, SEGMENT_HEADER_BYTES, SegmentHeader, Side};
 use rfs_model::{Index, Meta};
 
 use super::blank::{Blank, Slot};
@@ -18,7 +17,6 @@ use super::copy::HeaderCopy;
 use super::disk::{Disk, Result};
 use super::error::{Damage, JournalError};
 use super::ring::Ring;
-use super::zeroing::Zeroing;
 
 /// Distance of places in the sparse index, bytes: at most that much is stepped over to find a record.
 const SPARSE_BYTES: u64 = 64 * 1024;
@@ -29,8 +27,6 @@ pub(super) struct Segment {
     pub(super) path: PathBuf,
     pub(super) header: SegmentHeader,
     pub(super) file: File,
-    /// Only while the segment is written to.
-    pub(super) zeroing: RefCell<Option<Arc<Zeroing>>>,
     pub(super) state: RefCell<State>,
     pub(super) copy: RefCell<HeaderCopy>,
     ring: RefCell<Ring>,
@@ -97,14 +93,14 @@ impl Segment {
     /// Puts a blank slot to use. With `durable`, both headers are durable on return, the copy's first; otherwise they
     /// become so with the first sync.
     pub(super) fn begin(disk: &Disk, blank: Blank, header: SegmentHeader, durable: bool) -> Result<Self> {
-        let Blank { slot: Slot { number, path, copy_path, file, copy, .. }, zeroing, .. } = blank;
+        let Blank { slot: Slot { number, path, copy_path, file, copy, .. }, .. } = blank;
         let put = if durable { Disk::write_durable } else { Disk::write };
-        put(disk, &copy, &copy_path, &header.to_bytes(Side::Copy), 0)?;
-        put(disk, &file, &path, &header.to_bytes(Side::Segment), 0)?;
+        put(disk, &copy, &copy_path, &page_of(&header, Side::Copy), 0)?;
+        put(disk, &file, &path, &page_of(&header, Side::Segment), 0)?;
         let copy = HeaderCopy::new(copy, copy_path, header.first, durable);
         let mut state = State::new(&header);
         state.dirty = !durable;
-        Ok(Self::assemble(number, path, file, header, Some(zeroing), state, copy))
+        Ok(Self::assemble(number, path, file, header, state, copy))
     }
 
     pub(super) fn assemble(
@@ -112,12 +108,11 @@ impl Segment {
         path: PathBuf,
         file: File,
         header: SegmentHeader,
-        zeroing: Option<Arc<Zeroing>>,
         state: State,
         copy: HeaderCopy,
     ) -> Self {
-        let (state, copy, zeroing) = (RefCell::new(state), RefCell::new(copy), RefCell::new(zeroing));
-        Self { number, path, header, file, zeroing, state, copy, ring: RefCell::default() }
+        let (state, copy) = (RefCell::new(state), RefCell::new(copy));
+        Self { number, path, header, file, state, copy, ring: RefCell::default() }
     }
 
     pub(super) fn last(&self) -> Index {
@@ -175,15 +170,17 @@ impl Segment {
         JournalError::Damaged { segment: self.path.clone(), offset, index, problem }
     }
 
-    /// Nothing more will be written: gives back descriptors that were for writing.
-    pub(super) fn seal(&self) {
-        self.zeroing.borrow_mut().take();
-    }
-
     /// The files, for another use.
     pub(super) fn into_slot(self) -> Slot {
         let Self { number, path, header, file, copy, .. } = self;
         let (copy, copy_path) = copy.into_inner().into_file();
         Slot { number, path, copy_path, file, copy, bytes: header.bytes }
     }
+}
+
+/// A header and the rest of its page: the kernel need not read a page that is written as a whole.
+pub(super) fn page_of(header: &SegmentHeader, side: Side) -> [u8; DATA_OFFSET as usize] {
+    let mut page = [0; DATA_OFFSET as usize];
+    page[..SEGMENT_HEADER_BYTES].copy_from_slice(&header.to_bytes(side));
+    page
 }

@@ -4,19 +4,17 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use rfs_model::Index;
-use rfs_model::segment::{DATA_OFFSET, SegmentHeader, Side, Start, copy_offset};
+use rfs_model::segment::{SegmentHeader, Side, Start, copy_offset};
 
 use super::super::copy::HeaderCopy;
 use super::super::disk::{Disk, Result};
 use super::super::error::JournalError;
 use super::super::log::Log;
 use super::super::names::Kind;
-use super::super::segment::{Segment, State};
-use super::super::zeroing::Zeroing;
+use super::super::segment::{Segment, State, page_of};
 use super::Piece;
 use super::scan::Scanned;
 use super::survey::Found;
@@ -37,9 +35,6 @@ pub(super) fn adopt(log: &mut Log, pieces: Vec<Piece>, rotten: bool) -> Result<(
             (state.tainted, state.rotten) = (cut || damaged, damaged);
         }
         let segment = if damaged { mark_rotten(log, segment)? } else { segment };
-        if newest && !log.tail_void {
-            follow(&segment)?;
-        }
         log.segments.push_back(Rc::new(segment));
     }
     Ok(())
@@ -56,12 +51,12 @@ fn open_segment(
     let Some(file) = file else { return Err(missing(&path)) };
     drop(vouched);
     if repair_header {
-        log.disk.write_durable(&file, &path, &header.to_bytes(Side::Segment), 0)?;
+        log.disk.write_durable(&file, &path, &page_of(&header, Side::Segment), 0)?;
     }
     let created = copy.is_none();
     let copy = copy.map_or_else(|| log.disk.create(&copy_path), Ok)?;
     if created || repair_copy_header {
-        log.disk.write(&copy, &copy_path, &header.to_bytes(Side::Copy), 0)?;
+        log.disk.write(&copy, &copy_path, &page_of(&header, Side::Copy), 0)?;
     }
     let unsynced = last > log.synced;
     let repairs = scanned.uncopied.iter().any(|m| m.index <= log.synced);
@@ -70,7 +65,7 @@ fn open_segment(
     let mut state = State::new(&header).with_sparse(scanned.sparse);
     (state.end, state.last, state.dirty) = (scanned.end, last, unsynced);
     state.touched = file.metadata().and_then(|m| m.modified()).unwrap_or_else(|_| SystemTime::now());
-    let segment = Segment::assemble(number, path, file, header, None, state, copy);
+    let segment = Segment::assemble(number, path, file, header, state, copy);
     if unsynced {
         write_again(&log.disk, &segment, log.synced)?;
     }
@@ -130,13 +125,4 @@ fn mark_rotten(log: &Log, mut segment: Segment) -> Result<Segment> {
     }
     segment.path = rot;
     Ok(segment)
-}
-
-/// Lets the keeper zero ahead of the writer again.
-fn follow(segment: &Segment) -> Result<()> {
-    let frontier = segment.state.borrow().end.next_multiple_of(DATA_OFFSET);
-    let file = Disk::open(&segment.path)?;
-    let zeroing = Zeroing::new(file, segment.path.clone(), segment.header.bytes, frontier);
-    *segment.zeroing.borrow_mut() = Some(Arc::new(zeroing));
-    Ok(())
 }

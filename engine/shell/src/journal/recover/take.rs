@@ -57,7 +57,9 @@ pub(super) fn take(dir: &Path, disk: Disk, options: Options, files: Files) -> Re
     log.floor = found.rot.as_ref().map_or(open, |rot| rot.upto);
     adopt(&mut log, pieces, found.rotten)?;
     if log.segments.is_empty() {
-        log.roll(if generation == 0 { Start::Reset } else { Start::Cut })?;
+        let blank = log.first_blank()?;
+        let start = if generation == 0 { Start::Reset } else { Start::Cut };
+        log.begin(start, log.last, blank)?;
     }
     sweep(&mut log, behind, rest)?;
     log.top_up();

@@ -38,7 +38,7 @@ pub(super) fn on_executor<F: Future<Output = ()> + 'static>(test: impl FnOnce() 
         // A timer in the default queue: without one, this executor can go to sleep with work to do (ADR 2).
         let ticks = glommio::spawn_local(async {
             loop {
-                glommio::timer::sleep(Duration::from_millis(20)).await;
+                glommio::timer::sleep(Duration::from_millis(2)).await;
             }
         });
         test().await;

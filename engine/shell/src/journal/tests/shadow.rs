@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use std::thread::ThreadId;
 
 use super::random::Random;
@@ -63,7 +63,13 @@ struct State {
 
 /// Watches one journal's directory.
 #[derive(Default)]
-pub(super) struct Shadow(Mutex<State>);
+pub(super) struct Shadow {
+    state: Mutex<State>,
+    /// Held while a thread changes the directory: an inode number that is freed and given out again in between would be
+    /// taken for the old file.
+    renaming: Mutex<bool>,
+    renamed: Condvar,
+}
 
 /// Names and inode numbers.
 fn listing(dir: &Path) -> Names {
@@ -73,7 +79,24 @@ fn listing(dir: &Path) -> Names {
     entries.map(|e| name(e.expect("an entry"))).collect()
 }
 
+fn changes_names(call: Call) -> bool {
+    matches!(call, Call::Create | Call::Remove | Call::Rename)
+}
+
 impl Shadow {
+    fn change_begins(&self) {
+        let mut busy = self.renaming.lock().expect("no panic while it was held");
+        while *busy {
+            busy = self.renamed.wait(busy).expect("no panic while it was held");
+        }
+        *busy = true;
+    }
+
+    fn change_ended(&self) {
+        *self.renaming.lock().expect("no panic while it was held") = false;
+        self.renamed.notify_one();
+    }
+
     /// Everything in the directory is durable now.
     pub(super) fn of(dir: &Path) -> Self {
         let mut state = State::default();
@@ -88,11 +111,11 @@ impl Shadow {
             state.files.insert(number, content);
         }
         state.listed(dir);
-        Self(Mutex::new(state))
+        Self { state: Mutex::new(state), ..Self::default() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().expect("no panic while it was held")
+        self.state.lock().expect("no panic while it was held")
     }
 
     /// Writes into `to` what a power cut now might leave.
@@ -177,6 +200,9 @@ impl State {
 
 impl Watch for Shadow {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        if changes_names(call) {
+            self.change_begins();
+        }
         let mut state = self.lock();
         let who = std::thread::current().id();
         match call {
@@ -226,6 +252,10 @@ impl Watch for Shadow {
                 state.names.drain(..gone);
                 state.forgotten += gone;
             }
+        }
+        drop(state);
+        if changes_names(call) {
+            self.change_ended();
         }
     }
 }

@@ -66,16 +66,19 @@ fn retention_pins_and_syncs_keep_segments() {
 #[test]
 fn a_new_journal_is_small_and_prepares_ahead() {
     let dir = tempdir().unwrap();
-    let options = Options { segment_bytes: 8 << 20, ..small() };
+    let options = Options { segment_bytes: 16 << 20, ..small() };
     let (mut journal, _) = Journal::open(dir.path(), options).unwrap();
     journal.settle();
     assert_eq!(files(dir.path()).len(), 2, "one segment and its header copy");
     let room = journal.room();
-    assert_eq!((room.bytes, room.problem), ((8 << 20) - 4096, None));
-    fill(&mut journal, 500, 10_000);
+    assert_eq!((room.bytes, room.problem), ((2 << 20) - 4096, None));
+    fill(&mut journal, 150, 10_000);
     journal.settle();
-    assert_eq!(journal.stats().spares, 2);
-    assert!(journal.room().bytes > 16 << 20);
+    assert_eq!((journal.stats().spares, journal.stats().bytes), (1, 10 << 20));
+    fill(&mut journal, 100, 10_000);
+    journal.settle();
+    assert_eq!((journal.stats().spares, journal.stats().segments), (2, 2));
+    assert!(journal.room().bytes > 32 << 20);
 }
 
 #[test]
