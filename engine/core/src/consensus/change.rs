@@ -16,6 +16,10 @@ const SHORT_TAIL: u64 = 4096;
 /// Heartbeats that may go unanswered by one who is said to be there.
 const MISSED_BEATS: u64 = 6;
 
+fn is_blank(lead: &Lead, brick: NodeId) -> bool {
+    lead.progress.get(&brick).is_some_and(|progress| progress.trust == Trust::Blank)
+}
+
 impl Consensus {
     /// Looks whether another configuration is called for, and begins it.
     pub(super) fn reconfigure(&mut self) {
@@ -71,17 +75,27 @@ impl Consensus {
             && quorum::commits(new, brick)
     }
 
-    /// Gives up a change that this leader began and a newcomer's absence keeps from completing.
+    /// Gives up a change that a newcomer's absence keeps from completing. One that this leader began: nobody has a
+    /// `Final(c')`, so `Final(c)` needs c alone, as everything does until then. One that it found in its log and wrote again:
+    /// an earlier leader may have gone as far as `Final(c')`; the same two steps in the other direction need both.
     fn turn_back(&mut self) {
         let Role::Leader(lead) = &self.role else { return };
         let ConfigRecord::Joint { old, new } = self.record() else { return };
-        let lost = new.in_sync.iter().any(|brick| *brick != self.me && self.is_gone(lead, *brick));
-        if lead.own_joint && lost && self.marks.committed < self.entry().at.index {
-            let config = old.clone();
-            if let Role::Leader(lead) = &mut self.role {
-                lead.own_joint = false;
-            }
-            self.append_config(ConfigRecord::Final { config });
+        let lost =
+            |brick: &NodeId| *brick != self.me && (self.is_gone(lead, *brick) || is_blank(lead, *brick));
+        let hopeless = new.in_sync.iter().any(lost) && !self.achievable(old, new);
+        if self.marks.committed >= self.entry().at.index || !hopeless {
+            return;
+        }
+        let newcomer_lost = new.in_sync.iter().any(|brick| !old.has(*brick) && lost(brick));
+        let (old, new, own) = (old.clone(), new.clone(), lead.own_joint);
+        if own {
+            self.append_config(ConfigRecord::Final { config: old });
+        } else if newcomer_lost && self.achievable(&new, &old) {
+            self.append_config(ConfigRecord::Joint { old: new, new: old });
+        }
+        if let Role::Leader(lead) = &mut self.role {
+            lead.own_joint = false;
         }
     }
 
@@ -99,11 +113,8 @@ impl Consensus {
         let config = self.record().target();
         let progress = |brick: &NodeId| lead.progress.get(brick);
         let others = || config.in_sync.iter().copied().filter(|brick| *brick != self.me);
-        let gone: Vec<_> = others()
-            .filter(|brick| {
-                self.is_gone(lead, *brick) || progress(brick).is_some_and(|p| p.trust == Trust::Blank)
-            })
-            .collect();
+        let gone: Vec<_> =
+            others().filter(|brick| self.is_gone(lead, *brick) || is_blank(lead, *brick)).collect();
         let leaving: Vec<_> = others().filter(|brick| progress(brick).is_some_and(|p| p.leaving)).collect();
         let both: Vec<_> = gone.iter().chain(&leaving).copied().collect();
         for drop in [both, gone, leaving] {
@@ -153,10 +164,12 @@ impl Consensus {
         let Role::Leader(lead) = &self.role else { return };
         let there: Vec<_> =
             lead.progress.keys().copied().filter(|brick| self.is_there(lead, *brick)).collect();
+        let config = self.record().target().clone();
         let Role::Leader(lead) = &mut self.role else { return };
         let near = |mark: Index, goal: Index| mark.0 + SHORT_TAIL >= goal.0;
         for (brick, progress) in &mut lead.progress {
             let short = there.contains(brick)
+                && !config.has(*brick)
                 && progress.mode == Mode::Stream
                 && near(progress.journaled, marks.last)
                 && near(progress.applied, marks.committed);

@@ -54,12 +54,13 @@ impl Consensus {
         match self.record() {
             ConfigRecord::Final { config } => quorum::reached(config, journaled),
             ConfigRecord::Joint { old, new } => {
-                let at = self.entry().at.index;
                 if self.joint_stored(lead) {
-                    quorum::reached(new, journaled)
-                } else {
-                    quorum::reached(old, journaled).min(at.prev())
+                    return quorum::reached(new, journaled);
                 }
+                // Behind another joint record that is not committed nothing is, either.
+                let at = self.entry().at;
+                let settled = self.log.config_before(at).is_none_or(|entry| !entry.record.is_joint());
+                if settled { quorum::reached(old, journaled).min(at.index.prev()) } else { Index::ZERO }
             }
         }
     }

@@ -155,13 +155,17 @@ impl Consensus {
         self.give_up_handing();
     }
 
-    /// Check-quorum: whether an election quorum has answered this leader not too long ago (§6.2).
+    /// Check-quorum: whether an election quorum has answered this leader not too long ago (§6.2). For a change of its own that
+    /// it can still turn back, that of the old configuration is enough.
     fn has_support(&self) -> bool {
         let Role::Leader(lead) = &self.role else { return true };
         let recent = |at: Option<u64>| at.unwrap_or(lead.since_us) + self.timing.election_us.1 > self.now_us;
         let brick = |id: NodeId| id == self.me || lead.progress.get(&id).is_some_and(|p| recent(p.ack_us));
         let seat = |id: SeatId| lead.seats.get(&id).is_some_and(|s| recent(s.round_sent_us));
-        quorum::elects_all(self.record(), brick, seat)
+        match self.record() {
+            ConfigRecord::Joint { old, .. } if lead.own_joint => quorum::elects(old, brick, seat),
+            record => quorum::elects_all(record, brick, seat),
+        }
     }
 
     pub(super) fn on_ack(&mut self, from: NodeId, ack: Ack) {

@@ -25,7 +25,7 @@
 //!
 //! # What the shell promises
 //!
-//! * Effects are carried out in their order. `AppendOwn` and `Proposed` records go to the journal in the order of their
+//! * Effects are carried out in their order, all of a step's before the next step. `AppendOwn` and `Proposed` records go to the journal in the order of their
 //!   indexes; a truncation overtakes no append before it.
 //! * `Journaled` and `Synced` name the record (index and term) that they are about.
 //! * Messages may be lost, repeated, delayed and reordered; they are never forged and never cross replica sets.

@@ -167,6 +167,7 @@ impl Progress {
         self.next = next;
         self.shipping = None;
         self.in_flight.clear();
+        self.short_us = None;
     }
 }
 

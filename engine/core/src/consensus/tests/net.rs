@@ -191,6 +191,13 @@ impl Net {
         self.bricks[n].lost_power = true;
     }
 
+    pub fn new_disk(&mut self, n: usize) {
+        self.kill(n);
+        let all: Vec<_> = (0..self.bricks.len()).map(node).collect();
+        self.bricks[n].disk = Disk::blank(&all);
+        (self.bricks[n].committed, self.bricks[n].applied) = (Index::ZERO, Index::ZERO);
+    }
+
     pub fn stop_witness(&mut self) {
         self.witness = None;
         (0..self.bricks.len()).for_each(|n| self.offer_seat(n));
@@ -360,11 +367,25 @@ impl Net {
     }
 
     fn carry_out(&mut self, n: usize, effects: Vec<Effect>, recs: &[Rec]) {
+        let (mut applied, mut shipped) = (None, Vec::new());
         for effect in effects {
             if self.trace {
                 println!("{:>9} {n}    {effect:?}", self.now);
             }
+            match effect {
+                Effect::Committed { upto } => applied = Some(upto),
+                Effect::Ship { to, from, upto, .. } => {
+                    shipped.push((to, from, Index(upto.0.min(from.0 + 9))))
+                }
+                _ => {}
+            }
             self.effect(n, effect, recs);
+        }
+        if let Some(upto) = applied {
+            self.step(n, Input::Applied { upto });
+        }
+        for (to, from, upto) in shipped {
+            self.step(n, Input::Shipped { to, from, upto });
         }
     }
 
@@ -399,13 +420,11 @@ impl Net {
                 let upto = Index(upto.0.min(from.0 + 9));
                 let recs = self.bricks[n].disk.range(from, upto);
                 self.send(n, to, PeerMessage::Append { header }, recs);
-                self.step(n, Input::Shipped { to, from, upto });
             }
             Effect::Committed { upto } => {
                 self.oracle.commits(node(n), &self.bricks[n].disk, upto);
                 let brick = &mut self.bricks[n];
                 (brick.committed, brick.applied) = (upto, upto);
-                self.step(n, Input::Applied { upto });
             }
             Effect::Durable { upto } => {
                 self.bricks[n].durable = upto;
@@ -521,7 +540,8 @@ impl Net {
     pub fn settled(&self) -> bool {
         let Some(leader) = self.leader() else { return false };
         let end = self.bricks[leader].disk.last();
-        self.healthy() && self.bricks.iter().all(|brick| brick.applied == end && brick.disk.last() == end)
+        let same = |brick: &Brick| brick.core.is_some() && brick.applied == end && brick.disk.last() == end;
+        self.healthy() && self.bricks.iter().all(same)
     }
 
     pub fn show(&self) -> String {

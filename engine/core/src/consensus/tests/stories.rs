@@ -283,8 +283,7 @@ fn a_brick_that_lost_power_has_no_vote_until_it_is_vouched_for() {
 fn a_new_disk_is_taken_out_of_s_before_it_counts() {
     let (mut net, leader) = ready(2, true);
     let b = 1 - leader;
-    net.kill(b);
-    net.bricks[b].disk = super::disk::Disk::blank(&[node(0), node(1)]);
+    net.new_disk(b);
     net.start(b);
     net.until(5_000, "healed", Net::settled);
     net.oracle.has_all(&net.bricks[b].disk);
