@@ -14,8 +14,10 @@ use rfs_model::hello::{Hello, VERSIONS};
 
 /// File name of a daemon's socket in its state directory.
 pub const SOCKET: &str = "rfs.sock";
-/// Where a daemon's state is, and where an embedded one's.
-pub const STATE_DIRS: [&str; 2] = ["/var/lib/rfs", "/run/rfs"];
+/// Where a daemon's state and socket are.
+pub const STATE_DIR: &str = "/var/lib/rfs";
+/// Where an embedded engine's socket is.
+pub const EMBEDDED_DIR: &str = "/run/rfs";
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sockets at which a daemon of this machine may listen.
@@ -23,7 +25,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 pub fn sockets(state_dir: Option<&Path>) -> Vec<PathBuf> {
     match state_dir {
         Some(dir) => vec![dir.join(SOCKET)],
-        None => STATE_DIRS.iter().map(|dir| Path::new(dir).join(SOCKET)).collect(),
+        None => [STATE_DIR, EMBEDDED_DIR].iter().map(|dir| Path::new(dir).join(SOCKET)).collect(),
     }
 }
 

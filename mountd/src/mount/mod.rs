@@ -15,6 +15,7 @@ mod source;
 use std::process::ExitCode;
 
 pub use cli::{Cli, command};
+pub use local::{EMBEDDED_DIR, SOCKET};
 pub use options::MountOptions;
 pub use source::{Source, SourceError};
 

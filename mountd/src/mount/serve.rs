@@ -180,7 +180,7 @@ fn mount(plan: &Plan) -> Result<Mounted, String> {
     let seat = match engine {
         Some(_) => None,
         None => {
-            let state_dir = plan.cli.state_dir.as_deref().unwrap_or(Path::new(local::STATE_DIRS[0]));
+            let state_dir = plan.cli.state_dir.as_deref().unwrap_or(Path::new(local::STATE_DIR));
             Some(witness::start(net.clone(), host, state_dir).map_err(|error| error.to_string())?)
         }
     };
@@ -265,12 +265,13 @@ impl Mounted {
     }
 
     /// Returns when the mount has ended and what it retained is durable.
-    fn stay(self) -> ExitCode {
+    fn stay(mut self) -> ExitCode {
         let ended = self.ended.as_ref().expect("a mount that stays has been started");
         if matches!(ended.recv(), Ok(End::Signal)) {
             info!("asked to end");
             self.take_out();
         }
+        self.engine.iter_mut().for_each(embedded::Engine::hide);
         info!("unmounted; waiting for written data to be durable");
         if let Some(seat) = &self.seat {
             seat.leave();

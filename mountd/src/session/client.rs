@@ -65,6 +65,8 @@ pub struct Client {
     pub(super) leader: Cell<Option<NodeId>>,
     pub(super) local: RefCell<Option<Rc<LocalReads>>>,
     pub(super) pushes: Box<dyn Fn(Push)>,
+    /// The session is not to be attached again.
+    pub(super) ending: Cell<bool>,
     credit: Arc<Semaphore>,
     lock_freed: Notify,
     hurrying: Cell<bool>,
@@ -95,6 +97,7 @@ impl Client {
             pushes,
             lock_freed: Notify::new(),
             hurrying: Cell::new(false),
+            ending: Cell::new(false),
             outbox: RefCell::new(None),
         })
     }
@@ -268,6 +271,7 @@ impl Client {
         } else {
             tokio::time::timeout(limit, self.sync()).await.unwrap_or(Err(Failure::Unconfirmed))
         };
+        self.ending.set(true);
         self.session.borrow_mut().say_goodbye();
         if let Some(outbox) = self.outbox.take() {
             let _ = tokio::time::timeout(GOODBYE_PATIENCE, outbox.drained()).await;

@@ -31,11 +31,11 @@ impl Outlet for Outbox {
     }
 }
 
-/// Runs for the mount's life.
+/// Runs until the session has been finished.
 pub async fn drive(client: Rc<Client>) {
     tokio::task::spawn_local(keep_time(client.clone()));
     tokio::task::spawn_local(local::keep(client.clone()));
-    loop {
+    while !client.ending.get() {
         let (mut connection, node) = search(&client).await;
         attach(&client, &connection, node);
         info!("attached to node {node}");
