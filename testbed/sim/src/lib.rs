@@ -1,1 +1,23 @@
+//! A deterministic simulator of one replica set: the real consensus core, witness, admission, sessions and recovery plan,
+//! over a virtual network, virtual disks and a virtual clock. One seed is one history, bit for bit.
+//!
+//! See `docs/testing.md` for what it covers.
 
+pub mod brick;
+pub mod client;
+pub mod disk;
+pub mod faults;
+pub mod history;
+pub mod mutants;
+pub mod net;
+pub mod oracle;
+pub mod outside;
+pub mod rng;
+pub mod run;
+pub mod seat;
+pub mod setup;
+pub mod stats;
+pub mod world;
+
+pub use run::{Outcome, run, run_seed};
+pub use setup::{Mutants, Setup};

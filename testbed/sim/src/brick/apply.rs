@@ -1,0 +1,130 @@
+//! Committed records into the tree and the front; recovery of a torn tree.
+
+use std::collections::BTreeSet;
+
+use rfs_core::converge::{Plan, place};
+use rfs_core::testing::MemBench;
+use rfs_core::{admit::SessionEvent, consensus::api::Input};
+use rfs_model::op::Stamped;
+use rfs_model::{Index, InodeId, Op, Record, RecordKind};
+
+use super::Running;
+use crate::disk::outcome;
+
+impl Running<'_> {
+    pub fn committed(&mut self, upto: Index) {
+        let start = self.p.committed.max(self.disk.base.index).0;
+        for index in start + 1..=upto.0 {
+            let index = Index(index);
+            let crc = self.crc_at(index).expect("what is committed is in the log");
+            let term = self.disk.term_at(index).unwrap_or(self.p.core.term());
+            let before = self.out.oracle.highest();
+            let lost = self.out.oracle.commits(self.n, index, crc, term);
+            self.out.stats.taken_back += lost;
+            self.out.stats.committed += u64::from(index > before);
+        }
+        self.p.committed = self.p.committed.max(upto);
+        if self.p.torn {
+            self.converge();
+        }
+    }
+
+    /// The core knows a commit index that covers all that the tree may have seen.
+    fn converge(&mut self) {
+        let through = self.p.committed;
+        assert!(through >= self.disk.tree_at, "the tree shows {}, {through} is known", self.disk.tree_at);
+        let from = self.disk.checkpoint.index.next();
+        let window: Vec<(Index, Stamped)> = self
+            .disk
+            .range(from, through)
+            .iter()
+            .filter_map(|record| Some((record.meta.index, outcome(record)?)))
+            .collect();
+        let mut plan = Plan::new();
+        window.iter().for_each(|(index, stamped)| plan.fold(*index, stamped));
+        let mut bench = MemBench::new(self.disk.tree.clone());
+        let keep = orphans(&self.disk.checkpoint.tree, &window);
+        let strays = place(&plan, &|id| keep.contains(&id), &mut bench).expect("recovery");
+        assert!(strays.is_empty(), "recovery leaves {strays:?}");
+        bench.redo(&plan, &window).expect("recovery");
+        self.disk.tree = bench.into_tree();
+        self.disk.tree_at = through;
+        self.p.torn = false;
+        self.p.checkpoint_wanted = true;
+        self.out.stats.converged += 1;
+    }
+
+    /// Applies what is committed. Returns whether anything was.
+    pub fn apply(&mut self) -> bool {
+        if self.p.torn || self.p.end.is_some() {
+            return false;
+        }
+        let before = self.p.applied();
+        let end = self.p.committed.min(self.disk.last());
+        for index in before.0 + 1..=end.0 {
+            if self.dies() {
+                return false;
+            }
+            let Some(record) = self.disk.get(Index(index)).cloned() else { break };
+            self.apply_record(&record);
+        }
+        let upto = self.p.applied();
+        if upto > before {
+            self.step(Input::Applied { upto });
+        }
+        upto > before
+    }
+
+    fn apply_record(&mut self, record: &Record) {
+        let index = record.meta.index;
+        match record.meta.kind {
+            RecordKind::Noop | RecordKind::Config => {
+                self.p.front.skip(index);
+                if self.p.noop == Some(index) {
+                    self.start_leading();
+                }
+            }
+            RecordKind::Volume => self.p.front.apply_volume(index, record.payload.clone()),
+            RecordKind::Op => {
+                let stamped = outcome(record).expect("an operation");
+                if index > self.disk.tree_at {
+                    self.disk.tree.apply(index, &stamped).expect("what is committed fits");
+                }
+                self.apply_front(index, &stamped);
+            }
+        }
+        self.disk.tree_at = self.disk.tree_at.max(index);
+    }
+
+    fn apply_front(&mut self, index: Index, stamped: &Stamped) {
+        let done = self.p.front.apply(index, stamped).expect("what is committed fits");
+        if let Some((session, seq, outcome)) = done.answer
+            && self.p.front.is_leading()
+        {
+            self.answer(session, seq, outcome);
+        }
+        if let Some(SessionEvent::Opened(session)) = done.session {
+            self.opened(session, index);
+        }
+    }
+
+    /// This leader's first record is applied: the tree and the sessions are those of the whole log.
+    fn start_leading(&mut self) {
+        if let Some((term, _)) = self.p.core.leading() {
+            self.p.front.lead(term, self.p.now / 1000);
+        }
+    }
+}
+
+/// Nameless inodes after the window.
+fn orphans(checkpoint: &rfs_core::testing::MemTree, window: &[(Index, Stamped)]) -> BTreeSet<InodeId> {
+    let named = |node: &rfs_core::testing::Node| node.names > 0;
+    let nameless = checkpoint.nodes().iter().filter(|(id, node)| !named(node) && **id != InodeId::ROOT);
+    let mut keep: BTreeSet<InodeId> = nameless.map(|(id, _)| *id).collect();
+    for (_, stamped) in window {
+        if let Op::Reap { id } = &stamped.op {
+            keep.remove(id);
+        }
+    }
+    keep
+}

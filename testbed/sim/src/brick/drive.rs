@@ -1,0 +1,207 @@
+//! The core's effects, carried out.
+
+use rfs_core::consensus::api::{Effect, Input, RoleView, Ticket};
+use rfs_model::hard::HardState;
+use rfs_model::peer::PeerMessage;
+use rfs_model::{Index, Record, RecordKind};
+
+use super::{End, Running};
+use crate::outside::{Event, Item, Ship, number};
+
+/// Records in one frame at the most: few, so that answers come in parts.
+const FRAME_RECORDS: u64 = 16;
+
+impl Running<'_> {
+    /// Hands one input to the core and carries out all that follows.
+    pub fn step(&mut self, input: Input<'_>) {
+        if self.p.end.is_some() || self.dies() {
+            return;
+        }
+        let mut out = Vec::new();
+        self.p.core.step(self.p.now, input, &mut out);
+        // Effects of a step that an effect caused come after those that were there before.
+        let nested = !self.p.effects.is_empty();
+        self.p.effects.extend(out);
+        if nested {
+            return;
+        }
+        while let Some(effect) = self.p.effects.front().cloned() {
+            if self.dies() {
+                break;
+            }
+            self.perform(effect);
+            self.p.effects.pop_front();
+            if self.p.end.is_some() {
+                break;
+            }
+        }
+        if self.p.end.is_some() {
+            self.p.effects.clear();
+        }
+    }
+
+    /// Counts down to a planned crash.
+    pub fn dies(&mut self) -> bool {
+        match &mut self.p.doom {
+            Some(0) => {
+                self.p.end.get_or_insert(End::Crash);
+                true
+            }
+            Some(steps) => {
+                *steps -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send { to, message } => self.send(number(to), message, Vec::new()),
+            Effect::SendSeat { to, message } => {
+                let seat = self.out.seat_ids.iter().position(|id| *id == to);
+                if let Some(seat) = seat.filter(|seat| self.p.seats.contains(seat)) {
+                    self.out.send_seat(self.n, seat, message);
+                }
+            }
+            Effect::SaveState { ticket, hard } => {
+                self.p.save_next = Some((ticket, hard));
+                self.save_next();
+            }
+            Effect::AppendOwn { at, kind, payload } => {
+                if kind == RecordKind::Noop {
+                    self.p.noop = Some(at.index);
+                }
+                let record = Record::new(at.index, at.term, kind, self.p.chain, payload);
+                self.enter(record);
+            }
+            Effect::Accept { from, truncate_after } => self.accept(from, truncate_after),
+            Effect::Ship { to, header, from, upto } => {
+                self.ship(Ship { to: number(to), header, from, upto });
+            }
+            Effect::Committed { upto } => self.committed(upto),
+            Effect::Durable { upto } => {
+                self.p.durable = self.p.durable.max(upto);
+                let crc = self.crc_at(upto).expect("the leader holds what is durable");
+                self.out.oracle.is_durable(upto, crc);
+            }
+            Effect::Sync => self.sync_now(),
+            Effect::ReadReady { ticket, index, confirmed } => self.read_ready(ticket, index, confirmed),
+            Effect::ReadRefused { ticket } => {
+                self.p.reads.remove(&ticket);
+            }
+            Effect::RoleChanged => self.role_changed(),
+            Effect::NeedsResync { to } => {
+                let (brick, life, to) = (self.n, self.out.bricks[self.n].life, number(to));
+                self.out.after(5_000, Event::Copy { brick, life, to });
+            }
+            Effect::Diverged { common } => {
+                self.out.say(format_args!("brick {} has what was abandoned after {common}", self.n));
+            }
+            Effect::ConfigCommitted => {
+                let (n, entry) = (self.n, self.p.core.config().clone());
+                let target = entry.record.target();
+                let members: Vec<usize> = target.in_sync.iter().map(|id| number(*id)).collect();
+                let seat = target.seat.as_ref().map(|seat| seat.host.as_str());
+                let joint = entry.record.is_joint();
+                let text = format_args!("brick {n}: S = {members:?}, seat {seat:?}, joint {joint}");
+                self.out.say(text);
+            }
+            Effect::LeaveDone { clean, last } => self.p.leave_done = Some((clean, last)),
+        }
+    }
+
+    pub fn send(&mut self, to: usize, message: PeerMessage, records: Vec<Record>) {
+        let Some(life) = self.p.links.get(&to).copied() else { return };
+        if !self.out.send_peer(self.n, (to, life), message, records) {
+            let (brick, life) = (self.n, self.out.bricks[self.n].life);
+            if self.p.dialing.insert(to) {
+                self.out.after(300, Event::Dial { brick, life, peer: to });
+            }
+        }
+    }
+
+    fn save_next(&mut self) {
+        if self.p.save_busy {
+            return;
+        }
+        let Some((ticket, hard)) = self.p.save_next.take() else { return };
+        self.p.save_busy = true;
+        self.disk.saving = Some(hard);
+        let slow = self.out.now < self.machine.slow_until;
+        let takes = self.out.rng.within(500, if slow { 300_000 } else { 5_000 });
+        self.out.item(takes, self.n, Item::StateSaved { ticket });
+    }
+
+    pub fn state_saved(&mut self, ticket: Ticket) {
+        self.p.save_busy = false;
+        let hard: Option<HardState> = self.disk.saving.take();
+        self.disk.hard = hard.expect("it was being saved");
+        self.step(Input::StateSaved { ticket });
+        self.save_next();
+    }
+
+    fn accept(&mut self, from: Index, cut: Option<Index>) {
+        if let Some(cut) = cut {
+            assert!(cut >= self.p.committed, "committed records are cut after {cut}");
+            self.flush_journal();
+            self.p.batch.retain(|record| record.meta.index <= cut);
+            if cut < self.disk.last() {
+                self.disk.cut(cut);
+                self.p.syncing = self.p.syncing.min(cut);
+            }
+            self.p.chain = self.p.batch.last().map_or(self.disk.chain(), |record| record.meta.crc());
+        }
+        for record in std::mem::take(&mut self.p.incoming) {
+            if record.meta.index >= from {
+                assert_eq!(record.meta.chain, self.p.chain, "record {} does not chain", record.meta.index);
+                self.enter(record);
+            }
+        }
+    }
+
+    /// Adds a record to this turn's batch.
+    pub fn enter(&mut self, record: Record) {
+        self.p.chain = record.meta.crc();
+        self.p.batch.push(record);
+    }
+
+    fn ship(&mut self, ship: Ship) {
+        if ship.upto > self.disk.last() {
+            self.flush_journal();
+        }
+        if self.out.rng.one_in(12) {
+            let takes = self.out.rng.within(500, 20_000);
+            return self.out.item(takes, self.n, Item::ShipLoaded { ship });
+        }
+        self.ship_loaded(&ship);
+    }
+
+    pub fn ship_loaded(&mut self, ship: &Ship) {
+        // The records may be others by now: the core has forgotten the request too.
+        if self.p.core.role() != RoleView::Leader || self.p.core.term() != ship.header.pulse.term {
+            return;
+        }
+        let records = self.disk.range(ship.from, ship.upto.min(Index(ship.from.0 + FRAME_RECORDS - 1)));
+        let upto = records.last().map_or(ship.from.prev(), |record| record.meta.index);
+        if !records.is_empty() {
+            self.send(ship.to, PeerMessage::Append { header: ship.header }, records);
+        }
+        let to = crate::outside::node(ship.to);
+        self.step(Input::Shipped { to, from: ship.from, upto });
+    }
+
+    fn role_changed(&mut self) {
+        let (role, term, leader) = (self.p.core.role(), self.p.core.term(), self.p.core.leader());
+        let (n, leader) = (self.n, leader.map(number));
+        self.out.say(format_args!("brick {n}: {role:?} in term {term}, leader {leader:?}"));
+        if role == RoleView::Leader {
+            if self.out.oracle.leads(term, n) {
+                self.out.stats.elections += 1;
+            }
+        } else {
+            self.p.noop = None;
+            self.stop_leading();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A leader's turn with its mounts: requests become records, and are answered.
+
+use bytes::Bytes;
+use rfs_core::admit::{Attach, Received, Verdict};
+use rfs_core::consensus::api::Input;
+use rfs_core::sessions::Outcome;
+use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
+use rfs_model::{Encode, Index, Record, RecordKind, Seq, SessionId, Timestamp};
+
+use super::Running;
+use super::process::{Mount, Opening};
+use crate::outside::{Heard, number};
+
+#[must_use]
+pub fn session(client: usize) -> SessionId {
+    SessionId([client as u8 + 1; 16])
+}
+
+impl Running<'_> {
+    pub fn hello(&mut self, client: usize, conn: u64, resumed: bool) {
+        if !self.p.front.is_leading() {
+            let leader = self.p.core.leader().map(number).filter(|leader| *leader != self.n);
+            self.out.to_client(conn, Heard::Elsewhere(leader));
+            return self.out.hang_up(conn);
+        }
+        match self.p.front.attach(session(client), resumed, &Bytes::from_static(b"host"), &[]) {
+            Attach::Ready => self.attach(client, conn),
+            Attach::Opening => {
+                self.p.opening.retain(|opening| opening.client != client);
+                self.p.opening.push(Opening { client, conn, index: None });
+            }
+            Attach::Expired => {
+                self.out.to_client(conn, Heard::Expired);
+                self.out.hang_up(conn);
+            }
+            Attach::Full | Attach::NotLeading => self.out.hang_up(conn),
+        }
+    }
+
+    fn attach(&mut self, client: usize, conn: u64) {
+        self.p.mounts.retain(|_, mount| mount.client != client);
+        self.p.mounts.insert(conn, Mount { client, told_durable: Seq::ZERO });
+        self.out.to_client(conn, Heard::Welcome);
+    }
+
+    pub fn opened(&mut self, id: SessionId, index: Index) {
+        for opening in self.p.opening.iter_mut().filter(|opening| session(opening.client) == id) {
+            opening.index = Some(index);
+        }
+    }
+
+    pub fn client(&mut self, conn: u64, message: ToBrick) {
+        let Some(mount) = self.p.mounts.get(&conn).copied() else { return };
+        let id = session(mount.client);
+        match message {
+            ToBrick::Mutate { seq, lowest_kept, op } => self.receive(conn, id, seq, lowest_kept, op),
+            ToBrick::Beat { lowest_kept } => self.p.front.heard(id, lowest_kept),
+            ToBrick::Query { op: Query::Sync { seq }, .. } => {
+                if let Some(upto) = self.p.front.index_of(id, seq) {
+                    self.step(Input::WantDurable { upto });
+                }
+            }
+            ToBrick::Query { .. } | ToBrick::Detach {} => {}
+        }
+    }
+
+    fn receive(&mut self, conn: u64, id: SessionId, seq: Seq, lowest_kept: Seq, op: Mutation) {
+        match self.p.front.receive(id, seq, lowest_kept, op) {
+            Ok(Received::Queued | Received::OnItsWay(_)) => {}
+            Ok(Received::Known(outcome)) => self.answer(id, seq, outcome),
+            Err(violation) => panic!("client's request {seq} on connection {conn}: {violation}"),
+        }
+    }
+
+    pub fn answer(&mut self, id: SessionId, seq: Seq, outcome: Outcome) {
+        let to = self.p.mounts.iter().find(|(_, mount)| session(mount.client) == id).map(|(conn, _)| *conn);
+        let Some(conn) = to else { return };
+        let message = match outcome.answer(&self.disk.tree).expect("a tree in memory") {
+            Ok(done) => ToMount::Done { seq, done },
+            Err(why) => ToMount::Refused { seq, why },
+        };
+        self.out.to_client(conn, Heard::Message(message));
+    }
+
+    /// Judges what has come, until nothing more can be judged.
+    pub fn admit(&mut self) {
+        let secs = (self.out.now / 1_000_000) as i64 + self.machine.wall_secs;
+        let time = Timestamp { secs, nanos: (self.out.now % 1_000_000) as u32 * 1_000 };
+        while self.p.end.is_none() && self.p.front.is_leading() && !self.p.torn {
+            let Some((term, next)) = self.p.core.leading() else { return };
+            let verdict = self.p.front.admit_next(&self.disk.tree, time, next).expect("a tree in memory");
+            match verdict {
+                Some(Verdict::Record(stamped)) => {
+                    let payload = stamped.encoded().into();
+                    let record = Record::new(next, term, RecordKind::Op, self.p.chain, payload);
+                    let meta = record.meta;
+                    self.enter(record);
+                    if self.out.setup.mutants.driver.reply_when_proposed && stamped.seq > Seq::ZERO {
+                        self.answer(stamped.session, stamped.seq, Outcome::of(&stamped.op));
+                    }
+                    self.step(Input::Proposed { meta });
+                }
+                Some(Verdict::Answer { session, seq, outcome }) => self.answer(session, seq, outcome),
+                None => return,
+            }
+        }
+    }
+
+    /// At the end of a turn: what has become durable, and who is let in for that.
+    pub fn tell_durable(&mut self) {
+        let durable = self.p.durable;
+        if !self.p.front.is_leading() {
+            return;
+        }
+        let opening = std::mem::take(&mut self.p.opening);
+        let is_durable = |opening: &Opening| opening.index.is_some_and(|index| index <= durable);
+        let (done, rest): (Vec<_>, Vec<_>) = opening.into_iter().partition(is_durable);
+        self.p.opening = rest;
+        done.iter().for_each(|opening| self.attach(opening.client, opening.conn));
+        if let Some(upto) = self.p.opening.iter().filter_map(|opening| opening.index).max() {
+            self.step(Input::WantDurable { upto });
+        }
+        let mut told = Vec::new();
+        for (conn, mount) in &mut self.p.mounts {
+            let seq = self.p.front.durable_seq(session(mount.client), durable);
+            if seq > mount.told_durable {
+                mount.told_durable = seq;
+                told.push((*conn, seq));
+            }
+        }
+        for (conn, seq) in told {
+            self.out.to_client(conn, Heard::Message(ToMount::Durable { seq }));
+        }
+    }
+
+    pub fn stop_leading(&mut self) {
+        self.p.front.reset();
+        for opening in std::mem::take(&mut self.p.opening) {
+            self.out.hang_up(opening.conn);
+        }
+        for conn in std::mem::take(&mut self.p.mounts).into_keys() {
+            self.out.to_client(conn, Heard::Message(ToMount::NotLeader));
+            self.out.hang_up(conn);
+        }
+    }
+}

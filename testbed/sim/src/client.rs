@@ -1,0 +1,303 @@
+//! A mount's session: numbered requests in order, kept until they are durable, sent again to each new leader.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rfs_core::testing::MemTree;
+use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
+use rfs_model::{FileKind, Index, InodeId, Seq};
+
+use crate::net::CLIENTS;
+use crate::outside::{Event, Heard, Item, Outside};
+
+/// Requests that wait to become durable at the most.
+const WINDOW: usize = 24;
+/// Silence after which a connection is given up, microseconds.
+const SILENCE_US: u64 = 800_000;
+
+/// What the client knows of a request that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Unanswered,
+    Answered { id: InodeId },
+}
+
+pub struct Client {
+    n: usize,
+    pub alive: bool,
+    /// It begins nothing new.
+    pub quiet: bool,
+    conn: Option<u64>,
+    ready: bool,
+    resumed: bool,
+    target: usize,
+    heard_us: u64,
+    next: u64,
+    window: BTreeMap<u64, Kept>,
+    file: InodeId,
+    /// The newest request that was answered; all before it are carried out too.
+    pub answered: u64,
+    pub durable: u64,
+}
+
+fn name(prefix: char, client: usize, seq: u64) -> Bytes {
+    format!("{prefix}{client}-{seq}").into()
+}
+
+/// What request `seq` does besides appending its number to the client's file.
+enum Deed {
+    MakeFile,
+    Make(u64),
+    Rename(u64),
+    Unlink(u64),
+    Append,
+}
+
+fn deed(seq: u64) -> Deed {
+    match seq % 10 {
+        _ if seq == 1 => Deed::MakeFile,
+        0 | 5 => Deed::Make(seq),
+        2 | 7 if seq > 6 => Deed::Rename(seq - 2),
+        4 if seq > 10 => Deed::Unlink(seq - 4),
+        _ => Deed::Append,
+    }
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(n: usize) -> Self {
+        Self {
+            n,
+            alive: true,
+            quiet: false,
+            conn: None,
+            ready: false,
+            resumed: false,
+            target: 0,
+            heard_us: 0,
+            next: 1,
+            window: BTreeMap::new(),
+            file: InodeId::NIL,
+            answered: 0,
+            durable: 0,
+        }
+    }
+
+    /// Nothing is left to be sent or waited for.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        !self.alive || self.window.is_empty() && self.next > 1
+    }
+
+    pub fn disconnect(&mut self, out: &mut Outside) {
+        if let Some(conn) = self.conn.take() {
+            out.hang_up(conn);
+        }
+        self.ready = false;
+    }
+
+    fn give_up(&mut self, out: &mut Outside) {
+        self.disconnect(out);
+        self.target = (self.target + 1) % out.setup.bricks;
+    }
+
+    pub fn wake(&mut self, out: &mut Outside) {
+        if !self.alive {
+            return;
+        }
+        let pause = out.rng.within(2_000, 24_000);
+        out.after(pause, Event::Wake { client: self.n });
+        let silent = out.now >= self.heard_us + SILENCE_US;
+        match self.conn {
+            None => self.dial(out),
+            Some(_) if silent => self.give_up(out),
+            Some(conn) if self.ready => self.work(conn, out),
+            Some(_) => {}
+        }
+    }
+
+    fn dial(&mut self, out: &mut Outside) {
+        match out.connect(self.n, self.target) {
+            Some(conn) => {
+                (self.conn, self.ready, self.heard_us) = (Some(conn), false, out.now);
+                out.to_brick(conn, Item::Hello { client: self.n, conn, resumed: self.resumed });
+            }
+            None => self.target = (self.target + 1) % out.setup.bricks,
+        }
+    }
+
+    fn work(&mut self, conn: u64, out: &mut Outside) {
+        let most = if self.quiet { 0 } else { out.rng.within(0, 3) };
+        for _ in 0..most {
+            if self.window.len() >= WINDOW || self.next > 1 && self.file == InodeId::NIL {
+                break;
+            }
+            self.window.insert(self.next, Kept::Unanswered);
+            self.send(conn, self.next, out);
+            self.next += 1;
+        }
+        if out.rng.one_in(if self.quiet { 2 } else { 8 }) {
+            let seq = Seq(self.next - 1);
+            let message = ToBrick::Query { tag: 1, at: Index::ZERO, op: Query::Sync { seq } };
+            out.to_brick(conn, Item::Client { conn, message });
+        }
+    }
+
+    fn lowest_kept(&self) -> Seq {
+        Seq(self.window.first_key_value().map_or(self.next, |(seq, _)| *seq))
+    }
+
+    fn send(&mut self, conn: u64, seq: u64, out: &mut Outside) {
+        let told = match self.window.get(&seq) {
+            Some(Kept::Answered { id }) => *id,
+            _ => InodeId::NIL,
+        };
+        let op = self.mutation(seq, told);
+        let message = ToBrick::Mutate { seq: Seq(seq), lowest_kept: self.lowest_kept(), op };
+        out.to_brick(conn, Item::Client { conn, message });
+    }
+
+    fn mutation(&self, seq: u64, told: InodeId) -> Mutation {
+        let root = InodeId::ROOT;
+        let make = |name: Bytes| Mutation::Make {
+            parent: root,
+            name,
+            kind: FileKind::File,
+            mode: 0o644,
+            umask: 0o022,
+            uid: 1,
+            gid: 1,
+            rdev: 0,
+            target: Bytes::new(),
+            as_id: told,
+            open: false,
+        };
+        match deed(seq) {
+            Deed::MakeFile => make(name('f', self.n, 0)),
+            Deed::Make(of) => make(name('c', self.n, of)),
+            Deed::Rename(of) => Mutation::Rename {
+                from: root,
+                from_name: name('c', self.n, of),
+                to: root,
+                to_name: name('r', self.n, of),
+                flags: 0,
+            },
+            Deed::Unlink(of) => Mutation::Unlink { parent: root, name: name('r', self.n, of), dir: false },
+            Deed::Append => {
+                Mutation::Append { id: self.file, data: Bytes::copy_from_slice(&seq.to_le_bytes()) }
+            }
+        }
+    }
+
+    pub fn heard(&mut self, conn: u64, heard: Heard, out: &mut Outside) {
+        if self.conn != Some(conn) || !self.alive {
+            return;
+        }
+        self.heard_us = out.now;
+        match heard {
+            Heard::Welcome => {
+                (self.ready, self.resumed) = (true, true);
+                let window: Vec<u64> = self.window.keys().copied().collect();
+                window.into_iter().for_each(|seq| self.send(conn, seq, out));
+            }
+            Heard::Elsewhere(brick) => {
+                self.give_up(out);
+                self.target = brick.unwrap_or(self.target);
+            }
+            Heard::Expired => panic!("client {} is told that its session has ended", self.n),
+            Heard::Closed => self.give_up(out),
+            Heard::Message(ToMount::NotLeader) => self.give_up(out),
+            Heard::Message(message) => self.message(message, out),
+        }
+    }
+
+    fn message(&mut self, message: ToMount, out: &mut Outside) {
+        match message {
+            ToMount::Done { seq, done } => {
+                if let Some(kept) = self.window.get_mut(&seq.0) {
+                    if let Kept::Answered { id } = *kept {
+                        assert_eq!(id, done.id, "client {}: request {seq} has another inode", self.n);
+                    }
+                    *kept = Kept::Answered { id: done.id };
+                }
+                if seq == Seq(1) {
+                    self.file = done.id;
+                }
+                out.stats.acknowledged += u64::from(seq.0 > self.answered);
+                self.answered = self.answered.max(seq.0);
+            }
+            ToMount::Refused { seq, why } => {
+                panic!("client {}: request {seq} is refused: {why:?}", self.n)
+            }
+            ToMount::Durable { seq } => {
+                assert!(seq.0 < self.next, "client {}: {seq} is durable and was never sent", self.n);
+                self.durable = self.durable.max(seq.0);
+                self.window.retain(|kept, state| *kept > seq.0 || *state == Kept::Unanswered);
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares a brick's tree with what was asked for, each once and in order.
+    ///
+    /// # Panics
+    /// When they differ.
+    pub fn check(&self, tree: &MemTree, lossy: bool) {
+        let held = self.appended(tree);
+        let wanted: Vec<u64> = (1..self.next).filter(|seq| matches!(deed(*seq), Deed::Append)).collect();
+        let n = self.n;
+        assert!(wanted.starts_with(&held), "client {n}'s file holds {held:?}");
+        let kept = if self.alive {
+            self.next - 1
+        } else if lossy {
+            self.durable
+        } else {
+            self.answered
+        };
+        let least = wanted.iter().filter(|seq| **seq <= kept).count();
+        assert!(held.len() >= least, "client {n} lost what it was told is done: {held:?}, {kept} asked");
+        if self.alive {
+            self.check_names(tree);
+        }
+    }
+
+    fn appended(&self, tree: &MemTree) -> Vec<u64> {
+        let Some(content) = tree.read(self.file, 0, 1 << 20) else { return Vec::new() };
+        let numbers = content.chunks(8).map(|chunk| chunk.try_into().map_or(0, u64::from_le_bytes));
+        numbers.collect()
+    }
+
+    fn check_names(&self, tree: &MemTree) {
+        let mut wanted = std::collections::BTreeSet::new();
+        for seq in 1..self.next {
+            match deed(seq) {
+                Deed::MakeFile => _ = wanted.insert(name('f', self.n, 0)),
+                Deed::Make(of) => _ = wanted.insert(name('c', self.n, of)),
+                Deed::Rename(of) => {
+                    wanted.remove(&name('c', self.n, of));
+                    wanted.insert(name('r', self.n, of));
+                }
+                Deed::Unlink(of) => _ = wanted.remove(&name('r', self.n, of)),
+                Deed::Append => {}
+            }
+        }
+        let Some(rfs_core::testing::Body::Dir { entries, .. }) =
+            tree.node(InodeId::ROOT).map(|node| &node.body)
+        else {
+            panic!("the root is no directory")
+        };
+        let mine = |name: &&Bytes| name.get(1..).is_some_and(|rest| rest.starts_with(self.tag().as_bytes()));
+        let held: Vec<&Bytes> = entries.keys().filter(mine).collect();
+        assert_eq!(held, wanted.iter().collect::<Vec<_>>(), "client {}'s names", self.n);
+    }
+
+    fn tag(&self) -> String {
+        format!("{}-", self.n)
+    }
+
+    /// As a party of the network.
+    #[must_use]
+    pub fn party(&self) -> usize {
+        CLIENTS + self.n
+    }
+}

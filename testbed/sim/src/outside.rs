@@ -1,0 +1,268 @@
+//! The world as one party sees it: time, the network, and who else is there.
+
+use std::collections::BTreeMap;
+
+use rfs_core::consensus::api::{DownCause, Ticket};
+use rfs_model::client::{ToBrick, ToMount};
+use rfs_model::peer::{AppendHeader, PeerMessage, WitnessReply, WitnessRequest};
+use rfs_model::{Index, NodeId, Record, SeatId};
+
+use crate::disk::Checkpoint;
+use crate::history::History;
+use crate::net::{CLIENTS, Net, Party, SEATS};
+use crate::oracle::Oracle;
+use crate::rng::Rng;
+use crate::setup::Setup;
+use crate::stats::Stats;
+
+/// What lies in a brick's inbox until its next turn.
+#[derive(Clone, Debug)]
+pub enum Item {
+    Tick,
+    Link { peer: usize, down: Option<DownCause> },
+    Peer { from: usize, message: PeerMessage, records: Vec<Record> },
+    SeatUp { seat: usize },
+    SeatDown { seat: usize },
+    Seat { id: SeatId, reply: WitnessReply },
+    Hello { client: usize, conn: u64, resumed: bool },
+    Client { conn: u64, message: ToBrick },
+    Synced,
+    SyncedTooEarly { upto: Index },
+    StateSaved { ticket: Ticket },
+    ShipLoaded { ship: Ship },
+    /// `copies`: how many the brick had received when it began.
+    Checkpointed { checkpoint: Box<Checkpoint>, copies: u64 },
+    /// A read of whatever the tree shows; `promised` is what it must have applied.
+    Read { promised: Index },
+    Leave,
+}
+
+/// An append that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ship {
+    pub to: usize,
+    pub header: AppendHeader,
+    pub from: Index,
+    pub upto: Index,
+}
+
+/// What a client hears.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    Welcome,
+    /// Not here; perhaps there.
+    Elsewhere(Option<usize>),
+    Expired,
+    Message(ToMount),
+    Closed,
+}
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    Turn { brick: usize, life: u64 },
+    Tick { brick: usize, life: u64 },
+    Item { brick: usize, life: u64, item: Item },
+    Dial { brick: usize, life: u64, peer: usize },
+    Copy { brick: usize, life: u64, to: usize },
+    ToSeat { seat: usize, life: u64, from: usize, request: WitnessRequest },
+    SeatSaved { seat: usize, life: u64 },
+    SeatDial { seat: usize, life: u64, brick: usize },
+    Heard { client: usize, conn: u64, heard: Heard },
+    Wake { client: usize },
+    Fault,
+}
+
+/// How a process, and its machine, are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// Counts the lives of the process.
+    pub life: u64,
+    pub runs: bool,
+    pub powered: bool,
+}
+
+/// A connection of a client: in order, and dead once anything was lost.
+#[derive(Clone, Copy, Debug)]
+struct Conn {
+    client: usize,
+    brick: usize,
+    life: u64,
+    broken: bool,
+    /// Latest arrivals, to the brick and to the client.
+    arrivals: [u64; 2],
+}
+
+pub struct Outside {
+    pub now: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    order: u64,
+    pub rng: Rng,
+    pub net: Net,
+    pub oracle: Oracle,
+    pub history: History,
+    pub stats: Stats,
+    pub setup: Setup,
+    pub bricks: Vec<Standing>,
+    pub seats: Vec<Standing>,
+    /// The seat's present name.
+    pub seat_ids: Vec<SeatId>,
+    conns: BTreeMap<u64, Conn>,
+    next_conn: u64,
+}
+
+#[must_use]
+pub fn node(brick: usize) -> NodeId {
+    NodeId([brick as u8 + 1; 16])
+}
+
+#[must_use]
+pub fn number(node: NodeId) -> usize {
+    usize::from(node.0[0]) - 1
+}
+
+impl Outside {
+    #[must_use]
+    pub fn new(setup: Setup, print: bool) -> Self {
+        let off = Standing { life: 0, runs: false, powered: true };
+        Self {
+            now: 1_000_000,
+            queue: BTreeMap::new(),
+            order: 0,
+            rng: Rng::new(setup.seed),
+            net: Net::default(),
+            oracle: Oracle::new(),
+            history: History::new(print),
+            stats: Stats::default(),
+            bricks: vec![off; setup.bricks],
+            seats: vec![off; setup.seats.len()],
+            seat_ids: (0..setup.seats.len()).map(|seat| SeatId([0xf0 + seat as u8; 16])).collect(),
+            conns: BTreeMap::new(),
+            next_conn: 0,
+            setup,
+        }
+    }
+
+    pub fn after(&mut self, delay_us: u64, event: Event) {
+        self.order += 1;
+        self.queue.insert((self.now + delay_us, self.order), event);
+    }
+
+    /// The next event up to `until`; time goes on to it.
+    pub fn next(&mut self, until: u64) -> Option<Event> {
+        let first = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
+        let ((at, _), event) = first.remove_entry();
+        self.now = at;
+        self.stats.events += 1;
+        Some(event)
+    }
+
+    pub fn item(&mut self, delay_us: u64, brick: usize, item: Item) {
+        let life = self.bricks[brick].life;
+        self.after(delay_us, Event::Item { brick, life, item });
+    }
+
+    pub fn say(&mut self, text: std::fmt::Arguments<'_>) {
+        let now = self.now;
+        self.history.line(now, text);
+    }
+
+    /// From brick to brick, on a link to this life of the other one. False: that life is over, and the sender hears so.
+    pub fn send_peer(
+        &mut self,
+        from: usize,
+        (to, life): (usize, u64),
+        message: PeerMessage,
+        records: Vec<Record>,
+    ) -> bool {
+        let there = self.bricks[to];
+        if there.life != life || !there.runs {
+            return !there.powered || self.net.both(from, to).is_some();
+        }
+        let copies = self.net.carry(&mut self.rng, from, to);
+        for delay in copies {
+            let item = Item::Peer { from, message: message.clone(), records: records.clone() };
+            self.item(delay, to, item);
+        }
+        true
+    }
+
+    pub fn send_seat(&mut self, from: usize, seat: usize, request: WitnessRequest) {
+        let life = self.seats[seat].life;
+        for delay in self.net.carry(&mut self.rng, from, SEATS + seat) {
+            self.after(delay, Event::ToSeat { seat, life, from, request: request.clone() });
+        }
+    }
+
+    pub fn answer_seat(&mut self, seat: usize, to: usize, reply: WitnessReply) {
+        let id = self.seat_ids[seat];
+        for delay in self.net.carry(&mut self.rng, SEATS + seat, to) {
+            self.item(delay, to, Item::Seat { id, reply: reply.clone() });
+        }
+    }
+
+    // ---- connections of clients ----
+
+    /// Dials a brick; `None` when it refuses at once.
+    pub fn connect(&mut self, client: usize, brick: usize) -> Option<u64> {
+        let there = self.bricks[brick];
+        let cut = self.net.both(CLIENTS + client, brick);
+        if there.powered && !there.runs || cut == Some(crate::net::Cut::Reject) {
+            return None;
+        }
+        self.next_conn += 1;
+        let broken = !there.powered || cut.is_some();
+        let conn = Conn { client, brick, life: there.life, broken, arrivals: [0, 0] };
+        self.conns.insert(self.next_conn, conn);
+        Some(self.next_conn)
+    }
+
+    /// When the next message on this connection arrives; `None` when it does not.
+    fn carry(&mut self, conn: u64, from: Party, to: Party, way: usize) -> Option<u64> {
+        let delay = self.net.delay(&mut self.rng, from);
+        let passes = self.net.passes(from, to);
+        let state = self.conns.get_mut(&conn)?;
+        state.broken |= !passes;
+        if state.broken {
+            return None;
+        }
+        let at = (self.now + delay).max(state.arrivals[way]);
+        state.arrivals[way] = at;
+        Some(at - self.now)
+    }
+
+    pub fn to_brick(&mut self, conn: u64, item: Item) {
+        let Some(state) = self.conns.get(&conn).copied() else { return };
+        let Some(delay) = self.carry(conn, CLIENTS + state.client, state.brick, 0) else { return };
+        self.after(delay, Event::Item { brick: state.brick, life: state.life, item });
+    }
+
+    pub fn to_client(&mut self, conn: u64, heard: Heard) {
+        let Some(state) = self.conns.get(&conn).copied() else { return };
+        let Some(delay) = self.carry(conn, state.brick, CLIENTS + state.client, 1) else { return };
+        self.after(delay, Event::Heard { client: state.client, conn, heard });
+    }
+
+    /// One side closed it.
+    pub fn hang_up(&mut self, conn: u64) {
+        self.to_client(conn, Heard::Closed);
+        self.conns.remove(&conn);
+    }
+
+    /// All connections with this life of a brick end.
+    pub fn hang_up_all(&mut self, brick: usize) {
+        let ended: Vec<u64> = self.conns.iter().filter(|(_, c)| c.brick == brick).map(|(id, _)| *id).collect();
+        for conn in ended {
+            self.hang_up(conn);
+        }
+    }
+
+    /// They end without a word.
+    pub fn fall_silent(&mut self, brick: usize) {
+        self.conns.retain(|_, conn| conn.brick != brick);
+    }
+
+    #[must_use]
+    pub fn client_of(&self, conn: u64) -> Option<usize> {
+        self.conns.get(&conn).map(|state| state.client)
+    }
+}

@@ -1,0 +1,90 @@
+//! What a seed stands for: the replica set's shape, the faults it may meet, the mutants planted.
+
+use rfs_core::consensus::api::Mutations;
+use rfs_model::hello::SeatClass;
+
+use crate::rng::Rng;
+
+/// Which faults a history may have, hence what it must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weather {
+    /// Processes die, links fail, disks are slow or full: everything acknowledged is kept.
+    Crashes,
+    /// The same, and one machine at a time loses power while all is well: everything acknowledged is kept.
+    OnePowerCut,
+    /// Machines lose power at any time, all at once too: everything durable is kept.
+    PowerCuts,
+}
+
+/// Faults planted on purpose, to prove that the oracles see them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mutants {
+    pub core: Mutations,
+    pub driver: DriverMutants,
+}
+
+/// Faults of whoever carries the core's effects out.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one switch of a test")]
+pub struct DriverMutants {
+    /// A witness answers before its register is saved, and a crash takes the register back.
+    pub witness_answers_unsaved: bool,
+    /// The journal is reported as synced when the sync begins.
+    pub synced_too_early: bool,
+    /// A brick that lost power counts as one whose process died.
+    pub power_cut_unnoticed: bool,
+    /// A brick that lost power counts as one that runs before it has stored that it is suspect.
+    pub suspicion_unsaved: bool,
+    /// A reply leaves when the record is proposed.
+    pub reply_when_proposed: bool,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub seed: u64,
+    pub bricks: usize,
+    /// One machine with a witness each; `BrickMachine` is brick 0's.
+    pub seats: Vec<SeatClass>,
+    pub weather: Weather,
+    pub clients: usize,
+    /// Logs are cut short behind checkpoints, so that full copies are needed.
+    pub trims: bool,
+    /// Faults begin and end, microseconds.
+    pub faults_us: (u64, u64),
+    /// Mean pause between two faults, microseconds.
+    pub pause_us: u64,
+    pub mutants: Mutants,
+}
+
+impl Setup {
+    #[must_use]
+    pub fn of(seed: u64, mutants: Mutants) -> Self {
+        let mut rng = Rng::new(seed ^ 0x5e7_0000);
+        let shapes: &[(usize, &[SeatClass])] = &[
+            (1, &[]),
+            (2, &[]),
+            (2, &[SeatClass::PoolNode]),
+            (2, &[SeatClass::Mount]),
+            (2, &[SeatClass::Mount, SeatClass::BrickMachine]),
+            (2, &[SeatClass::PoolNode, SeatClass::Mount]),
+            (3, &[]),
+            (3, &[SeatClass::PoolNode]),
+            (4, &[]),
+            (4, &[SeatClass::PoolNode]),
+        ];
+        let (bricks, seats) = *rng.pick(shapes);
+        let weather = *rng.pick(&[Weather::Crashes, Weather::OnePowerCut, Weather::PowerCuts]);
+        Self {
+            seed,
+            bricks,
+            seats: seats.to_vec(),
+            weather,
+            clients: rng.within(1, 3) as usize,
+            trims: rng.one_in(3),
+            faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
+            pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),
+            mutants,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a run has seen.
+
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub simulated_us: u64,
+    pub events: u64,
+    pub elections: u64,
+    pub committed: u64,
+    pub acknowledged: u64,
+    pub reads: u64,
+    pub copies: u64,
+    pub converged: u64,
+    /// Committed records that a power cut of too many machines took back, as it may.
+    pub taken_back: u64,
+    /// By kind.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    pub fn fault(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.simulated_us += other.simulated_us;
+        self.events += other.events;
+        self.elections += other.elections;
+        self.committed += other.committed;
+        self.acknowledged += other.acknowledged;
+        self.reads += other.reads;
+        self.copies += other.copies;
+        self.converged += other.converged;
+        self.taken_back += other.taken_back;
+        for (kind, n) in &other.faults {
+            *self.faults.entry(kind).or_default() += n;
+        }
+    }
+}

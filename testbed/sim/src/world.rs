@@ -1,0 +1,342 @@
+//! Bricks, witnesses, clients, and what happens between them.
+
+use rfs_core::consensus::Consensus;
+use rfs_core::consensus::api::{DownCause, Input};
+
+use crate::brick::{Brick, End};
+use crate::client::Client;
+use crate::disk::{Checkpoint, Disk, config_entry};
+use crate::net::Cut;
+use crate::outside::{Event, Item, Outside, node};
+use crate::seat::Holder;
+use crate::setup::Setup;
+
+/// The daemon's tick, microseconds.
+const TICK_US: u64 = 15_000;
+
+pub struct World {
+    pub out: Outside,
+    pub bricks: Vec<Brick>,
+    pub holders: Vec<Holder>,
+    pub clients: Vec<Client>,
+    /// Who lost power since all was well.
+    pub lost: Option<usize>,
+    /// Faults are over.
+    pub calm: bool,
+}
+
+impl World {
+    #[must_use]
+    pub fn new(setup: Setup, print: bool) -> Self {
+        let mut out = Outside::new(setup, print);
+        let all: Vec<_> = (0..out.setup.bricks).map(node).collect();
+        let bricks = all.iter().map(|_| Brick::new(Disk::genesis(&all), &mut out)).collect();
+        let holders = (0..out.setup.seats.len()).map(|seat| Holder::new(seat, &mut out)).collect();
+        let clients: Vec<_> = (0..out.setup.clients).map(Client::new).collect();
+        let mut world = Self { out, bricks, holders, clients, lost: None, calm: false };
+        (0..world.bricks.len()).for_each(|n| world.start(n));
+        world.holders.iter_mut().for_each(|holder| holder.start(&mut world.out));
+        for client in 0..world.clients.len() {
+            world.out.after(1_000, Event::Wake { client });
+        }
+        let first = world.out.setup.faults_us.0;
+        world.out.after(first, Event::Fault);
+        world
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, for_us: u64) {
+        let until = self.out.now + for_us;
+        while let Some(event) = self.out.next(until) {
+            self.happen(event);
+        }
+        self.out.now = until;
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Turn { brick, life } if self.lives(brick, life) => self.turn(brick),
+            Event::Tick { brick, life } if self.lives(brick, life) => self.tick(brick, life),
+            Event::Item { brick, life, item } if self.lives(brick, life) => self.item(brick, item),
+            Event::Dial { brick, life, peer } if self.lives(brick, life) => self.dial(brick, peer),
+            Event::Copy { brick, life, to } if self.lives(brick, life) => self.copy(brick, to),
+            Event::ToSeat { seat, life, from, request } => {
+                self.holders[seat].ask(life, from, request, &mut self.out);
+            }
+            Event::SeatSaved { seat, life } => self.holders[seat].saved(life, &mut self.out),
+            Event::SeatDial { seat, life, brick } => self.holders[seat].dial(life, brick, &mut self.out),
+            Event::Heard { client, conn, heard } => self.clients[client].heard(conn, heard, &mut self.out),
+            Event::Wake { client } => {
+                self.clients[client].wake(&mut self.out);
+                self.read_somewhere();
+            }
+            Event::Fault => self.fault(),
+            _ => {}
+        }
+    }
+
+    fn lives(&self, n: usize, life: u64) -> bool {
+        self.out.bricks[n].runs && self.out.bricks[n].life == life
+    }
+
+    fn read_somewhere(&mut self) {
+        let n = self.out.rng.below(self.bricks.len() as u64) as usize;
+        if self.out.bricks[n].runs {
+            let promised = self.out.oracle.promised();
+            self.item(n, Item::Read { promised });
+        }
+    }
+
+    // ---- processes ----
+
+    pub fn start(&mut self, n: usize) {
+        let standing = &mut self.out.bricks[n];
+        assert!(!standing.runs, "it runs");
+        standing.life += 1;
+        (standing.runs, standing.powered) = (true, true);
+        let life = standing.life;
+        self.bricks[n].start(n, &mut self.out);
+        self.out.after(0, Event::Tick { brick: n, life });
+        for peer in (0..self.bricks.len()).filter(|peer| *peer != n) {
+            self.redial(n, peer, 1_000);
+        }
+    }
+
+    /// Schedules a dial, unless one is coming.
+    pub fn redial(&mut self, n: usize, peer: usize, delay_us: u64) {
+        let life = self.out.bricks[n].life;
+        if let Some(p) = &mut self.bricks[n].process
+            && p.dialing.insert(peer)
+        {
+            self.out.after(delay_us, Event::Dial { brick: n, life, peer });
+        }
+    }
+
+    /// The process is gone: its peers' connections break, where word of that gets through.
+    fn gone(&mut self, n: usize) {
+        self.out.bricks[n].runs = false;
+        self.holders.iter_mut().for_each(|holder| holder.brick_down(n));
+        self.out.hang_up_all(n);
+        for other in (0..self.bricks.len()).filter(|other| *other != n) {
+            let linked = self.bricks[other].process.as_ref().is_some_and(|p| p.links.contains_key(&n));
+            if linked && self.out.net.both(other, n).is_none() {
+                self.redial(other, n, 400);
+            }
+        }
+    }
+
+    pub fn crash(&mut self, n: usize) {
+        self.out.say(format_args!("brick {n} dies"));
+        self.bricks[n].crash(&mut self.out);
+        self.gone(n);
+    }
+
+    pub fn power_cut(&mut self, n: usize) {
+        let before = self.bricks[n].disk.last();
+        self.bricks[n].power_cut(&mut self.out);
+        let after = self.bricks[n].disk.last();
+        self.out.say(format_args!("brick {n} loses power: log to {before}, {after} is left"));
+        self.out.bricks[n].runs = false;
+        self.out.bricks[n].powered = false;
+        self.holders.iter_mut().for_each(|holder| holder.brick_down(n));
+        self.out.fall_silent(n);
+    }
+
+    fn turn(&mut self, n: usize) {
+        let (thaw, life) = (self.bricks[n].machine.frozen_until, self.out.bricks[n].life);
+        if thaw > self.out.now {
+            return self.out.after(thaw - self.out.now, Event::Turn { brick: n, life });
+        }
+        let end = self.bricks[n].running(n, &mut self.out).and_then(|mut brick| brick.turn());
+        match end {
+            None => {}
+            Some(End::Crash) => self.crash(n),
+            Some(end) => {
+                self.out.say(format_args!("brick {n} ends: {end:?}"));
+                self.bricks[n].process = None;
+                self.gone(n);
+            }
+        }
+    }
+
+    fn tick(&mut self, n: usize, life: u64) {
+        let thaw = self.bricks[n].machine.frozen_until.saturating_sub(self.out.now);
+        self.out.after(thaw.max(TICK_US), Event::Tick { brick: n, life });
+        self.item(n, Item::Tick);
+    }
+
+    pub fn item(&mut self, n: usize, item: Item) {
+        if let Some(mut brick) = self.bricks[n].running(n, &mut self.out) {
+            brick.p.inbox.push_back(item);
+            brick.wake();
+        }
+    }
+
+    // ---- links ----
+
+    fn dial(&mut self, n: usize, peer: usize) {
+        let thaw = self.bricks[n].machine.frozen_until.saturating_sub(self.out.now);
+        let there = self.out.bricks[peer];
+        let frozen = self.bricks[peer].machine.frozen_until > self.out.now;
+        let Some(p) = &mut self.bricks[n].process else { return };
+        p.dialing.remove(&peer);
+        if thaw > 0 {
+            return self.redial(n, peer, thaw);
+        }
+        let old = p.links.remove(&peer);
+        if old == Some(there.life) && there.runs {
+            p.links.insert(peer, there.life);
+            return;
+        }
+        let down = match self.out.net.both(n, peer) {
+            Some(Cut::Silent) => Some(DownCause::Silent),
+            Some(Cut::Reject) => Some(DownCause::Refused),
+            None if !there.powered || frozen && there.runs => Some(DownCause::Silent),
+            None if !there.runs => Some(DownCause::Refused),
+            None => None,
+        };
+        match down {
+            None => {
+                p.links.insert(peer, there.life);
+                if old.is_some() {
+                    self.item(n, Item::Link { peer, down: Some(DownCause::Reset) });
+                }
+                self.item(n, Item::Link { peer, down: None });
+            }
+            Some(cause) => {
+                self.item(n, Item::Link { peer, down: Some(cause) });
+                let again = if cause == DownCause::Refused { 100_000 } else { 600_000 };
+                self.redial(n, peer, again);
+            }
+        }
+    }
+
+    // ---- full copies ----
+
+    /// Carries out a full copy in no time, or tries again.
+    fn copy(&mut self, n: usize, to: usize) {
+        let Some(p) = &self.bricks[n].process else { return };
+        let needed = |view: &rfs_core::consensus::api::PeerView| view.brick == node(to) && view.resync;
+        if !p.core.bricks().iter().any(needed) {
+            return;
+        }
+        let frozen = |n: usize| self.bricks[n].machine.frozen_until > self.out.now;
+        let idle = |p: &crate::brick::Process| {
+            p.core.role() != rfs_core::consensus::api::RoleView::Leader && p.leave_done.is_none()
+        };
+        let receives = self.bricks[to].process.as_ref().is_some_and(idle);
+        let cut = self.out.net.both(n, to).is_some();
+        if cut || !receives || p.torn || frozen(n) || frozen(to) || !self.hand_copy(n, to) {
+            let life = self.out.bricks[n].life;
+            self.out.after(50_000, Event::Copy { brick: n, life, to });
+        }
+    }
+
+    fn hand_copy(&mut self, n: usize, to: usize) -> bool {
+        let (disk, Some(p)) = (&self.bricks[n].disk, &self.bricks[n].process) else { return false };
+        let index = p.applied();
+        let kept = disk.range(disk.base.index.next(), index);
+        let newest = kept.iter().rev().find_map(config_entry);
+        let older = Some(disk.hard.config.clone()).filter(|entry| entry.at.index <= disk.base.index);
+        let (Some(term), Some(crc), Some(config)) =
+            (disk.term_at(index), disk.crc_at(index), newest.or(older))
+        else {
+            return false;
+        };
+        if disk.tree_at != index {
+            return false;
+        }
+        let at = rfs_model::config::Position::new(term, index);
+        let copy = Checkpoint { index, tree: disk.tree.clone(), state: p.front.snapshot().into() };
+        self.out.say(format_args!("brick {to} gets a copy of brick {n} at {index}"));
+        self.out.stats.copies += 1;
+        if let Some(mut brick) = self.bricks[to].running(to, &mut self.out) {
+            brick.install(at, crc, copy, config);
+        }
+        true
+    }
+
+    // ---- looking ----
+
+    #[must_use]
+    pub fn core(&self, n: usize) -> Option<&Consensus> {
+        self.bricks[n].process.as_ref().map(|p| &p.core)
+    }
+
+    /// The brick that takes proposals.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        let leads = |n: &usize| self.core(*n).is_some_and(|core| core.leading().is_some());
+        (0..self.bricks.len()).filter(leads).max_by_key(|n| self.core(*n).map(Consensus::term))
+    }
+
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        let all = self.bricks.iter().all(|brick| brick.process.is_some());
+        all && self.leader().is_some_and(|n| self.core(n).is_some_and(Consensus::healthy))
+    }
+
+    /// All bricks are in S and have applied the same.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        let Some(leader) = self.leader() else { return false };
+        let end = self.bricks[leader].disk.last();
+        let same = |brick: &Brick| brick.process.as_ref().is_some_and(|p| p.applied() == end && !p.torn);
+        self.healthy() && self.bricks.iter().all(|brick| same(brick) && brick.disk.last() == end)
+    }
+
+    pub fn leave(&mut self, n: usize) {
+        self.out.say(format_args!("brick {n} is told to leave"));
+        self.item(n, Item::Leave);
+    }
+
+    #[must_use]
+    pub fn show(&self) -> String {
+        let mut text = String::new();
+        for (n, brick) in self.bricks.iter().enumerate() {
+            let line = brick.process.as_ref().map(|p| {
+                let core = &p.core;
+                format!(
+                    "{:?}, leader {:?}, term {}, {:?}, applied {}, {:?}\n   {:?}\n   {:?}\n   {:?}",
+                    core.role(),
+                    core.leader(),
+                    core.term(),
+                    core.trust(),
+                    p.applied(),
+                    core.watermarks(),
+                    core.config(),
+                    core.waiting_for(),
+                    core.bricks()
+                )
+            });
+            text += &format!("brick {n}: {}\n", line.unwrap_or("down".into()));
+        }
+        text
+    }
+}
+
+impl crate::brick::Running<'_> {
+    /// A full copy has replaced tree and log.
+    fn install(
+        &mut self,
+        at: rfs_model::config::Position,
+        crc: u32,
+        copy: Checkpoint,
+        config: rfs_model::config::ConfigEntry,
+    ) {
+        let front = rfs_core::admit::Front::restore(Default::default(), &copy.state);
+        self.p.front = front.expect("a snapshot of ours");
+        self.disk.install(at, crc, copy);
+        self.disk.hard.config = config.clone();
+        if let Some(saving) = &mut self.disk.saving {
+            saving.config = config.clone();
+        }
+        self.p.batch.clear();
+        (self.p.chain, self.p.committed, self.p.torn) = (crc, at.index, false);
+        (self.p.syncing, self.p.untold, self.p.noop) = (self.p.syncing.min(at.index), false, None);
+        (self.p.checkpoint_busy, self.p.copies) = (false, self.p.copies + 1);
+        self.p.now = self.out.now + self.machine.uptime_us;
+        self.step(Input::Installed { at, config });
+        self.wake();
+    }
+}
