@@ -337,7 +337,7 @@ pub struct Watermarks {
     pub synced: Index,
     /// Journaled by a commit quorum, as far as this brick knows.
     pub committed: Index,
-    /// Synced by a commit quorum, as far as this brick knows.
+    /// Synced by a commit quorum, as far as this brick knows; zero after a start, until a leader says.
     pub durable: Index,
     /// Shown by the own tree.
     pub applied: Index,

@@ -131,7 +131,7 @@ impl Consensus {
             journaled: log.last,
             synced: log.synced.min(log.last),
             committed: log.committed,
-            durable: log.committed.min(log.synced),
+            durable: Index::ZERO,
             applied: log.committed,
         };
         let mut random = random::Random::new(seed);
