@@ -85,13 +85,15 @@ pub(crate) async fn serve(
     own: Option<OwnVolume>,
 ) -> Result<Outcome, DaemonError> {
     let state_dir = StateDir::open(&options.state_dir)?;
+    // Held as long as the socket is: another daemon must not take its name.
+    let _socket_dir = options.socket_dir.as_deref().map(StateDir::open).transpose()?;
     let port = options.listen.as_deref().and_then(|l| l.rsplit_once(':')?.1.parse().ok()).unwrap_or(PORT);
     let file = state_dir.load(&options.name, port)?;
     let listener = match &options.listen {
         Some(addr) => Some(Listener::tcp(addr).map_err(|e| DaemonError::Listen(addr.clone(), e))?),
         None => None,
     };
-    let socket = options.state_dir.join(SOCKET);
+    let socket = options.socket_dir.as_ref().unwrap_or(&options.state_dir).join(SOCKET);
     let local = Listener::unix(&socket).map_err(|e| DaemonError::Listen(socket.display().to_string(), e))?;
     let daemon = assemble(state_dir, file, port);
     daemon.pool.start().await;
@@ -134,6 +136,9 @@ fn assemble(state_dir: StateDir, file: crate::pool::PoolFile, port: u16) -> Rc<D
 async fn embedded_volume(daemon: &Rc<Daemon>, own: &OwnVolume, host: &str) -> Result<(), String> {
     if !daemon.bricks.all().is_empty() {
         return Ok(());
+    }
+    if daemon.pool.volume_named(&own.name).is_some() {
+        return Err(format!("the brick {} is missing or does not open: see the log", own.brick.display()));
     }
     let asker = Asker { right: Right::Admin, node: None, address: None };
     let brick = format!("{host}:{}", own.brick.display());

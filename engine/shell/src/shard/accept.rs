@@ -142,7 +142,8 @@ impl Inner {
 
     /// How much of what recovery has to bring back is in the sessions and the tree.
     fn recovered_percent(&self) -> u32 {
-        let (done, all) = (self.applied().0 - self.checkpoint.index.0.min(self.applied().0), self.committed.0);
+        let (done, all) =
+            (self.applied().0 - self.checkpoint.index.0.min(self.applied().0), self.committed.0);
         let all = all.saturating_sub(self.checkpoint.index.0);
         if all == 0 { 0 } else { (done * 100 / all).min(99) as u32 }
     }

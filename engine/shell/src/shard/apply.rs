@@ -14,7 +14,7 @@ use rfs_model::{Index, Op, Record, RecordKind, Refusal};
 use super::drive::at_once;
 use super::{Event, Inner, Shard, TreeState};
 use crate::journal::JournalError;
-use crate::tree::Fault;
+use crate::tree::{Fault, Leftover};
 
 /// Records applied in one turn at the most, and their bytes.
 const TURN_RECORDS: usize = 512;
@@ -121,6 +121,12 @@ impl Inner {
         }
     }
 
+    /// Forgets what was read ahead: the log or the tree is another one now.
+    pub(super) fn restart_feed(&mut self) {
+        let bytes_applied = self.feed.bytes_applied;
+        self.feed = Feed { bytes_applied, ..Feed::default() };
+    }
+
     pub(super) fn prelude_done(&mut self, result: Result<(), Fault>) {
         if let Err(e) = result {
             self.fail(e.to_string());
@@ -183,15 +189,7 @@ impl Inner {
         } else {
             tree.apply(index, record.meta.term, &stamped).map_err(|e| e.to_string())?.leftover
         };
-        if let Some(leftover) = leftover {
-            glommio::spawn_local(async move {
-                let result = glommio::executor().spawn_blocking(move || leftover.run()).await;
-                if let Err(e) = result {
-                    tracing::warn!("a dead file is not deleted yet: {e}");
-                }
-            })
-            .detach();
-        }
+        leftover.into_iter().for_each(free);
         let done = self.front.apply(index, &stamped).map_err(|e| e.to_string())?;
         if let Some((session, seq, outcome)) = done.answer
             && self.front.is_leading()
@@ -235,6 +233,17 @@ impl Inner {
         let word = ToMount::Dismissed { why: Refusal::NotAllowed };
         self.mounts.dismiss_unless(&word, |conn| super::accept::allowed(&auth, &conn.peer));
     }
+}
+
+/// Frees what a dead file took, on a thread.
+pub(super) fn free(leftover: Leftover) {
+    glommio::spawn_local(async move {
+        let result = glommio::executor().spawn_blocking(move || leftover.run()).await;
+        if let Err(e) = result {
+            tracing::warn!("a dead file is not deleted yet: {e}");
+        }
+    })
+    .detach();
 }
 
 /// What an outcome changes that other mounts may have cached.

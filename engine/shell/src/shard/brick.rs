@@ -12,13 +12,13 @@ use rfs_model::config::{ConfigEntry, GENESIS_CONFIG, GENESIS_LAST, GENESIS_TERM}
 use rfs_model::hard::HardState;
 use rfs_model::label::{BrickState, Label};
 use rfs_model::volume::VolumeState;
-use rfs_model::{NodeId, Record, RecordKind, Timestamp, VolumeId};
+use rfs_model::{NodeId, Record, RecordKind, VolumeId};
 
 use super::{End, Shard, Surroundings, life, start};
 use crate::durable;
 use crate::journal::{self, Journal};
 use crate::pool::{BrickSpec, Bricks, LocalBoxFuture, ReplicaSet};
-use crate::tree::{self, RootAttr, Tree, read_label, write_label};
+use crate::tree::{self, Tree, read_label, write_label};
 
 /// The running bricks of a daemon.
 #[derive(Default)]
@@ -80,6 +80,10 @@ impl NodeBricks {
         }
         if label.state == BrickState::Creating {
             return Err(format!("{} was never finished: 'volume create' was interrupted", path.display()));
+        }
+        if label.state == BrickState::Resyncing {
+            let path = path.to_owned();
+            blocking(move || start::begin_blank(&path, label)).await?;
         }
         let shard = start::open(around, path, volume).await?;
         self.shards.borrow_mut().insert(volume, shard);
@@ -165,13 +169,12 @@ fn label_of(path: &Path) -> Result<Option<Label>, String> {
 /// What an interrupted attempt left is made anew. Durable on return.
 async fn lay_out(state: &VolumeState, path: &Path) -> Result<(), String> {
     let (bricks, log) = (state.bricks.iter().map(|b| b.node).collect::<Vec<_>>(), path.join(".rfs/log"));
-    let root = RootAttr { mode: 0o755, uid: 0, gid: 0, time: Timestamp::default() };
     let dir = path.to_owned();
     blocking(move || {
         for leftover in ["index.redb", "log", "limbo", "orphans"] {
             remove(&dir.join(".rfs").join(leftover))?;
         }
-        Tree::create(&dir, &tree::Limits::default(), root, Bytes::new()).map_err(|e| e.to_string())?;
+        Tree::create(&dir, &tree::Limits::default(), start::ROOT, Bytes::new()).map_err(|e| e.to_string())?;
         let hard = HardState::genesis(&bricks).to_file();
         durable::replace(&life::hard_state_path(&dir), &hard).map_err(|e| e.to_string())
     })

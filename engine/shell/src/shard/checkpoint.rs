@@ -104,6 +104,7 @@ impl Inner {
         result: Result<CheckpointDone, String>,
     ) {
         self.checkpoint.state = State::Idle;
+        // A copy that has begun meanwhile has made this checkpoint void.
         let TreeState::Ready(tree) = &mut self.tree else { return };
         let index = match result.and_then(|done| tree.checkpoint_done(done).map_err(|e| e.to_string())) {
             Ok(index) => index,
@@ -119,6 +120,11 @@ impl Inner {
         }
         self.resync_checkpointed(shard, now_us, index);
         tracing::debug!(%index, "checkpoint");
+    }
+
+    /// Whether no checkpoint is being written.
+    pub(super) fn checkpoint_idle(&self) -> bool {
+        !matches!(self.checkpoint.state, State::Running)
     }
 
     /// Whether nothing more is to be done for the checkpoint to hold all that is applied.

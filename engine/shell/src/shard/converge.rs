@@ -1,20 +1,14 @@
 //! Recovery of the tree, on a thread of its own: the shard goes on journalling, acknowledging and voting meanwhile.
-//!
-//! The thread asks for records with a byte on a socket, which the executor reads (a foreign thread must not wake a task by
-//! its waker); they come back through a channel.
 
-use std::io::Write;
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::time::Instant;
 
 use rfs_model::codec::Decode;
 use rfs_model::op::Stamped;
 use rfs_model::{Index, Record, RecordKind, Term};
 
+use super::bridge::{Caller, Desk, bridge};
 use super::{Event, Inner, Shard, TreeState};
-use crate::net::Connection;
 use crate::tree::{Each, Fault, Replay, Tree};
 
 /// Records handed to the thread at once, bytes.
@@ -34,23 +28,15 @@ type Batch = Result<Vec<Record>, String>;
 struct Log {
     from: Index,
     through: Index,
-    ask: UnixStream,
-    batches: mpsc::Receiver<Batch>,
-}
-
-impl Log {
-    fn batch(&mut self, from: Index) -> Result<Vec<Record>, Fault> {
-        let lost = || Fault::Log("the shard is gone".into());
-        self.ask.write_all(&from.0.to_le_bytes()).map_err(|_| lost())?;
-        self.batches.recv().map_err(|_| lost())?.map_err(Fault::Log)
-    }
+    caller: Caller<Index, Batch>,
 }
 
 impl Replay for Log {
     fn replay(&mut self, each: &mut Each<'_>) -> Result<(), Fault> {
         let mut next = self.from;
         while next <= self.through {
-            let batch = self.batch(next)?;
+            let batch = self.caller.call(next).ok_or_else(|| Fault::Log("the shard is gone".into()))?;
+            let batch = batch.map_err(Fault::Log)?;
             if batch.is_empty() {
                 return Err(Fault::Log(format!("record {next} is not there")));
             }
@@ -68,21 +54,11 @@ impl Replay for Log {
 }
 
 impl Shard {
-    /// Feeds the thread until it hangs up.
-    async fn feed(self: Rc<Self>, reader: UnixStream, through: Index, batches: mpsc::Sender<Batch>) {
-        let Ok(mut asks) = reader
-            .set_nonblocking(true)
-            .map_err(drop)
-            .and_then(|()| Connection::new(reader.into()).map_err(drop))
-        else {
-            return;
-        };
-        while let Ok(bytes) = asks.recv_exact::<8>().await {
-            let from = Index(u64::from_le_bytes(bytes));
+    /// Feeds the thread until it ends.
+    async fn feed(self: Rc<Self>, mut desk: Desk<Index, Batch>, through: Index) {
+        while let Some(from) = desk.next().await {
             let read = self.inner.borrow().journal.read(from, through, BATCH_BYTES);
-            if batches.send(read.await.map_err(|e| e.to_string())).is_err() {
-                return;
-            }
+            desk.reply(read.await.map_err(|e| e.to_string()));
         }
     }
 }
@@ -91,24 +67,26 @@ impl Inner {
     /// The core knows a commit index that covers all that the tree may have seen: recovery begins.
     pub(super) fn start_converge(&mut self, shard: &Rc<Shard>) {
         let through = self.committed;
-        let TreeState::Torn(mut tree) = std::mem::replace(&mut self.tree, TreeState::Converging(through))
-        else {
+        if through < self.resync.floor {
+            // A copied tree has seen more than is known to be committed yet.
+            return;
+        }
+        let TreeState::Torn(mut tree) = std::mem::replace(&mut self.tree, TreeState::Converging) else {
             return;
         };
         let from = tree.applied().next();
         let term = self.journal.term_at(through).unwrap_or(Term::ZERO);
-        let (asks, ask) = match UnixStream::pair() {
-            Ok((reader, writer)) => (reader, writer),
+        let (caller, desk) = match bridge() {
+            Ok(ends) => ends,
             Err(e) => return self.fail(format!("cannot begin recovery: {e}")),
         };
-        let (sender, batches) = mpsc::channel();
-        glommio::spawn_local(Rc::clone(shard).feed(asks, through, sender)).detach();
+        glommio::spawn_local(Rc::clone(shard).feed(desk, through)).detach();
         let inbox = Rc::clone(&shard.inbox);
         tracing::info!(%from, %through, "recovery begins");
         glommio::spawn_local(async move {
             let job = move || {
                 let begun = Instant::now();
-                let mut log = Log { from, through, ask, batches };
+                let mut log = Log { from, through, caller };
                 let result = tree.converge(through, term, &mut log).map(|done| done.records);
                 Converged { tree, through, result, took_ms: begun.elapsed().as_millis() }
             };
@@ -122,6 +100,10 @@ impl Inner {
         match done.result {
             Ok(records) => {
                 tracing::info!(records, through = %done.through, ms = done.took_ms, "recovery is done");
+                match done.tree.leftovers() {
+                    Ok(leftovers) => leftovers.into_iter().for_each(super::apply::free),
+                    Err(e) => return self.fail(e.to_string()),
+                }
                 self.tree = TreeState::Ready(done.tree);
                 self.want_checkpoint();
             }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use rfs_core::consensus::api::Start;
 use rfs_model::layout;
 use rfs_model::sealed::{seal, unseal};
+use rfs_model::volume::VolumeState;
 
 use crate::clock;
 use crate::durable;
 
 const MAGIC: [u8; 4] = *b"rfsb";
+const VOLUME_MAGIC: [u8; 4] = *b"rfsv";
 const VERSION: u16 = 1;
 
 /// Which boot of the machine the brick lives in, and whether it left in good order.
@@ -62,6 +64,27 @@ pub fn end_clean(brick: &Path) -> Result<(), LifeError> {
     let path = life_path(brick);
     let boot = clock::boot_id().map_err(|why| LifeError::Io { path: path.clone(), why })?;
     write(&path, boot, true)
+}
+
+/// Notes what volume the brick is part of, for a start without tree and log. Durable on return.
+///
+/// # Errors
+/// [`LifeError::Io`].
+pub fn save_volume(brick: &Path, state: &VolumeState) -> Result<(), LifeError> {
+    let path = volume_path(brick);
+    let bytes = seal(VOLUME_MAGIC, VERSION, state);
+    durable::replace(&path, &bytes).map_err(|why| LifeError::Io { path, why })
+}
+
+/// What [`save_volume`] noted last, if it can be read.
+#[must_use]
+pub fn load_volume(brick: &Path) -> Option<VolumeState> {
+    let bytes = std::fs::read(volume_path(brick)).ok()?;
+    unseal(VOLUME_MAGIC, VERSION, &bytes).ok()
+}
+
+fn volume_path(brick: &Path) -> PathBuf {
+    brick.join(".rfs/volume")
 }
 
 fn write(path: &Path, boot: String, clean: bool) -> Result<(), LifeError> {

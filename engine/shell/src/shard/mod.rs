@@ -17,6 +17,7 @@ mod accept;
 mod admission;
 mod apply;
 mod brick;
+mod bridge;
 mod checkpoint;
 mod converge;
 mod drive;
@@ -186,8 +187,8 @@ pub(crate) enum TreeState {
     Ready(Box<Tree>),
     /// It may hold any part of what came after its checkpoint: recovery begins when the core knows a commit index.
     Torn(Box<Tree>),
-    /// Recovery is at work on a thread of its own, up to this index.
-    Converging(Index),
+    /// Recovery is at work on a thread of its own.
+    Converging,
     /// A full copy from another brick replaces it.
     Resyncing,
 }

@@ -106,10 +106,6 @@ impl Mounts {
         self.sessions.get(&session).and_then(|id| self.conns.get(id))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &MountConn)> {
-        self.conns.iter().map(|(id, conn)| (*id, conn))
-    }
-
     pub fn done(&self, session: SessionId, seq: Seq, done: Done) {
         if let Some(conn) = self.of(session) {
             conn.say(&ToMount::Done { seq, done });

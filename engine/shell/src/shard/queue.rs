@@ -128,11 +128,6 @@ impl Outbox {
         self.hangup.hang_up();
     }
 
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed.get()
-    }
-
     /// The connection's writer: runs until the outbox is closed or the connection breaks, then hangs up, which ends the
     /// reader as well.
     pub async fn drain(self: Rc<Self>, mut sink: FrameSink) {

@@ -5,21 +5,25 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use rfs_core::admit::{Front, Limits};
 use rfs_core::consensus::Consensus;
-use rfs_core::consensus::api::{LogSummary, Start, Timing};
+use rfs_core::consensus::api::{LogSummary, Start, Timing, Trust};
 use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, GENESIS_LAST, Position};
 use rfs_model::hard::HardState;
+use rfs_model::label::{BrickState, Label};
 use rfs_model::options::{Options, SyncMode};
 use rfs_model::volume::VolumeState;
-use rfs_model::{Index, Term, VolumeId};
+use rfs_model::{Index, Term, Timestamp, VolumeId};
 
+use super::resync::{forget_origin, noted_origin};
 use super::{Inner, Shard, Surroundings, TreeState, life, wire};
 use crate::clock;
+use crate::durable;
 use crate::journal::{self, Journal, Recovered};
 use crate::pool::auth::random;
-use crate::tree::{self, Tree};
+use crate::tree::{self, RootAttr, Sink, Tree};
 
 /// What was found in a brick's directory.
 struct Found {
@@ -38,7 +42,7 @@ struct Found {
 /// One line that names the file and says what to do. Nothing runs then.
 pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) -> Result<Rc<Shard>, String> {
     let found = look(path)?;
-    let state = volume_state(&found).await?;
+    let state = volume_state(&found, path).await?;
     let options = Options::of(&state);
     let now_us = clock::boottime_us();
     let summary = summary(&found)?;
@@ -127,7 +131,18 @@ fn look(path: &Path) -> Result<Found, String> {
     let tree = Tree::open(path, &tree::Limits::default()).map_err(|e| one_line(&e))?;
     let checkpoint = tree.checkpoint().map_err(|e| one_line(&e))?;
     let options = journal::Options { trusted_upto: checkpoint.index, ..journal::Options::default() };
-    let (journal, recovered) = Journal::open(&path.join(".rfs/log"), options).map_err(|e| one_line(&e))?;
+    let (mut journal, mut recovered) =
+        Journal::open(&path.join(".rfs/log"), options.clone()).map_err(|e| one_line(&e))?;
+    if let Some(origin) = noted_origin(path)? {
+        // A copy was finished, and the crash came before its log was begun.
+        if origin.at.index == checkpoint.index {
+            journal.set_base(origin.at.index, origin.at.term, origin.chain).map_err(|e| one_line(&e))?;
+            drop(journal);
+            (journal, recovered) =
+                Journal::open(&path.join(".rfs/log"), options).map_err(|e| one_line(&e))?;
+        }
+        forget_origin(path)?;
+    }
     // The new life begins only now: a brick that does not open has not lived.
     let mut start = life::begin(path).map_err(|e| one_line(&e))?;
     if recovered.rot.is_some() || start == Start::Clean && recovered.torn.is_some() {
@@ -158,20 +173,53 @@ fn read_hard(path: &Path) -> Result<HardState, String> {
         .map_err(|e| format!("{}: {e}: a brick that forgot its vote must not vote", file.display()))
 }
 
-/// The newest volume state before the log is applied: of the checkpoint, or the record that `volume create` wrote.
-async fn volume_state(found: &Found) -> Result<VolumeState, String> {
+/// The newest volume state before the log is applied: of the checkpoint, or the record that `volume create` wrote, or what
+/// was noted when a copy wiped both.
+async fn volume_state(found: &Found, path: &Path) -> Result<VolumeState, String> {
     let payload = match found.front.state().volume() {
         Some(payload) => payload.clone(),
-        None => {
+        None if found.recovered.last.index >= GENESIS_LAST => {
             let read = found.journal.read(GENESIS_LAST, GENESIS_LAST, 1).await.map_err(|e| e.to_string())?;
             read.first().ok_or("the log lacks its first records")?.payload.clone()
+        }
+        None => {
+            let noted = life::load_volume(path);
+            return noted.ok_or_else(|| format!("{}: nothing says what volume this was", path.display()));
         }
     };
     VolumeState::from_all(&payload).map_err(|e| format!("the volume's state cannot be read: {e}"))
 }
 
+/// A copy into this brick broke off: what there is of it means nothing. The brick begins again like one whose disk was
+/// replaced, without a vote until the others have gone on without it. Blocks; durable on return.
+///
+/// # Errors
+/// One line.
+pub(super) fn begin_blank(path: &Path, label: Label) -> Result<(), String> {
+    let one_line = |e: tree::Fault| e.to_string();
+    let hard = HardState { trust: Trust::Blank, ..read_hard(path)? };
+    durable::replace(&life::hard_state_path(path), &hard.to_file()).map_err(|e| e.to_string())?;
+    let mut wipe = Sink::begin(path, label).map_err(one_line)?;
+    while wipe.step().map_err(one_line)? {}
+    let log = path.join(".rfs/log");
+    match std::fs::remove_dir_all(&log) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(format!("{}: {e}", log.display())),
+        _ => {}
+    }
+    forget_origin(path)?;
+    Tree::create(path, &tree::Limits::default(), ROOT, Bytes::new()).map_err(one_line)?;
+    tree::write_label(path, &Label { state: BrickState::Live, ..label }).map_err(one_line)
+}
+
+/// The root directory of a volume before its first change: the same on every brick.
+pub(super) const ROOT: RootAttr =
+    RootAttr { mode: 0o755, uid: 0, gid: 0, time: Timestamp { secs: 0, nanos: 0 } };
+
 fn summary(found: &Found) -> Result<LogSummary, String> {
     let recovered = &found.recovered;
+    if recovered.last.index == Index::ZERO {
+        return Ok(LogSummary::empty());
+    }
     let mut configs = Vec::<ConfigEntry>::new();
     for record in &recovered.configs {
         let entry = wire::config_entry(record).map_err(|e| format!("record {}: {e}", record.meta.index))?;

@@ -35,27 +35,19 @@ pub enum ShellMessage {
         number: u64,
         part: Bytes,
     },
-    /// All `parts` have been sent; the log up to `through` belongs to the copy.
-    CopyEnd {
-        parts: u64,
-        through: Index,
-    },
     /// The receiver has stored all parts before `upto`.
     CopyAck {
         upto: u64,
     },
-    /// The copy cannot go on; it starts over when the leader finds that it is needed.
-    CopyAbort {
-        why: String,
-    },
+    /// The sender has no tree: its copy broke off.
+    CopyWanted {},
 }
 tagged!(ShellMessage, "a brick's message", {
     100 => Info { info },
     101 => CopyBegin { at, chain, config },
     102 => CopyPart { number, part },
-    103 => CopyEnd { parts, through },
-    104 => CopyAck { upto },
-    105 => CopyAbort { why },
+    103 => CopyAck { upto },
+    104 => CopyWanted {},
 });
 
 /// A decoded frame from another brick.

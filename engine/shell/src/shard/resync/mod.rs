@@ -1,0 +1,231 @@
+//! A full copy from the leader, for a brick whose missing records are recycled there.
+//!
+//! ```text
+//! leader                                              learner
+//!  core: NeedsResync
+//!  checkpoint A, log pinned from A on
+//!  source thread ── CopyBegin{A} ──────────────────►  label: resyncing; the old tree is wiped
+//!                ── CopyPart 0.. ──────────────────►  sink thread builds the tree of A
+//!                ◄─ CopyAck (at most WINDOW ahead) ─
+//!                                                     label: live; log begins behind A; core: Installed
+//!  log from A on ── Append ────────────────────────►  recovery over (A, E], then as any learner
+//! ```
+//! A crash of the learner in between leaves the label `resyncing`: it starts again as a brick with an empty disk.
+
+mod receive;
+mod send;
+
+pub(super) use receive::{forget_origin, noted_origin};
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rfs_core::consensus::api::Input;
+use rfs_model::config::{ConfigEntry, Position};
+use rfs_model::{Index, NodeId};
+
+use super::wire::ShellMessage;
+use super::{Inner, Shard, TreeState};
+use crate::journal::Pin;
+use crate::tree::{Checkpoint, Tree};
+
+/// Parts that are on their way at the most.
+const WINDOW: u64 = 16;
+
+/// What a copy is of.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub at: Position,
+    pub chain: u32,
+    pub config: ConfigEntry,
+}
+
+#[derive(Default)]
+pub(crate) struct Resync {
+    /// Bricks that need a copy, as soon as there is a checkpoint.
+    wanted: Vec<NodeId>,
+    sending: BTreeMap<NodeId, Sending>,
+    receiving: Option<receive::Receiving>,
+    /// The log must be committed up to here before a copied tree is recovered.
+    pub floor: Index,
+    /// A copy that arrived while a checkpoint was being written.
+    pending: Option<(NodeId, Origin)>,
+    asked_us: u64,
+}
+
+/// A copy on its way out.
+struct Sending {
+    acked: Rc<send::Acked>,
+    /// The copied brick needs the log from here on.
+    _pin: Pin,
+    at: Index,
+}
+
+pub(crate) enum ResyncEvent {
+    /// All parts were sent and stored.
+    Sent {
+        to: NodeId,
+        parts: u64,
+    },
+    Broken {
+        to: NodeId,
+        why: String,
+    },
+    /// The copy is complete here, durable and live.
+    Installed {
+        number: u64,
+        tree: Box<Tree>,
+        checkpoint: Checkpoint,
+        origin: Box<Origin>,
+    },
+    ReceiveFailed {
+        number: u64,
+        why: String,
+    },
+}
+
+impl Inner {
+    /// The core found that a peer needs what the log does not have.
+    pub(super) fn needs_resync(&mut self, _shard: &Rc<Shard>, _now_us: u64, to: NodeId) {
+        if !self.resync.sending.contains_key(&to) && !self.resync.wanted.contains(&to) {
+            tracing::info!(peer = %self.brick_name(to), "the brick needs a full copy");
+            self.resync.wanted.push(to);
+            self.want_checkpoint();
+        }
+    }
+
+    pub(super) fn resync_checkpointed(&mut self, shard: &Rc<Shard>, _now_us: u64, index: Index) {
+        // A configuration newer than the checkpoint would be missing from a log that begins behind it.
+        if self.core.config().at.index > index {
+            if !self.resync.wanted.is_empty() {
+                self.want_checkpoint();
+            }
+            return;
+        }
+        for to in std::mem::take(&mut self.resync.wanted) {
+            self.start_copy(shard, to);
+        }
+    }
+
+    pub(super) fn tick_resync(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        let matched: BTreeMap<NodeId, (bool, Index)> =
+            self.core.bricks().iter().map(|p| (p.brick, (p.up, p.matched))).collect();
+        // The log is held until the brick has gone on from the copy.
+        self.resync.sending.retain(|to, sending| {
+            let (up, matched) = matched.get(to).copied().unwrap_or_default();
+            if !up {
+                sending.acked.give_up();
+            }
+            up && matched <= sending.at
+        });
+        if !self.resync.wanted.is_empty() && self.is_checkpointed() {
+            let index = self.checkpoint.index;
+            self.resync_checkpointed(shard, now_us, index);
+        }
+        if self.checkpoint_idle()
+            && let Some((from, origin)) = self.resync.pending.take()
+        {
+            self.begin_receiving(shard, from, origin);
+        }
+        self.ask_for_copy(now_us);
+    }
+
+    /// A brick without a tree says so once a second, until somebody sends it one.
+    fn ask_for_copy(&mut self, now_us: u64) {
+        let idle = self.resync.receiving.is_none() && self.resync.pending.is_none();
+        if !matches!(self.tree, TreeState::Resyncing) || !idle || now_us - self.resync.asked_us < 1_000_000 {
+            return;
+        }
+        self.resync.asked_us = now_us;
+        if let Some(leader) = self.core.leader().filter(|l| *l != self.me) {
+            self.send(leader, &ShellMessage::CopyWanted {});
+        }
+    }
+
+    pub(super) fn resync_event(&mut self, shard: &Rc<Shard>, now_us: u64, event: ResyncEvent) {
+        match event {
+            ResyncEvent::Sent { to, parts } => {
+                tracing::info!(peer = %self.brick_name(to), parts, "the copy is there; the log follows");
+            }
+            ResyncEvent::Broken { to, why } => {
+                tracing::warn!(peer = %self.brick_name(to), "the copy broke off: {why}");
+                self.resync.sending.remove(&to);
+            }
+            ResyncEvent::Installed { number, tree, checkpoint, origin } => {
+                if self.is_receiving(number) {
+                    self.install(shard, now_us, tree, &checkpoint, &origin);
+                }
+            }
+            ResyncEvent::ReceiveFailed { number, why } => {
+                if self.is_receiving(number) {
+                    tracing::warn!("the copy from the leader cannot be stored: {why}");
+                    self.resync.receiving = None;
+                }
+            }
+        }
+    }
+
+    pub(super) fn copy_message(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        from: NodeId,
+        message: ShellMessage,
+    ) {
+        match message {
+            ShellMessage::CopyBegin { at, chain, config } => {
+                let origin = Origin { at, chain, config };
+                if self.checkpoint_idle() {
+                    self.begin_receiving(shard, from, origin);
+                } else {
+                    self.resync.pending = Some((from, origin));
+                }
+            }
+            ShellMessage::CopyPart { number, part } => self.receive_part(from, number, part),
+            ShellMessage::CopyAck { upto } => {
+                if let Some(sending) = self.resync.sending.get(&from) {
+                    sending.acked.upto(upto);
+                }
+            }
+            ShellMessage::CopyWanted {} => {
+                if self.front.is_leading() {
+                    self.needs_resync(shard, now_us, from);
+                }
+            }
+            ShellMessage::Info { .. } => {}
+        }
+    }
+
+    /// Goes on from the copied tree: a brick that crashed just after its checkpoint.
+    fn install(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        tree: Box<Tree>,
+        checkpoint: &Checkpoint,
+        origin: &Origin,
+    ) {
+        let Origin { at, chain, config } = origin;
+        let front = rfs_core::admit::Front::restore(rfs_core::admit::Limits::default(), &checkpoint.state);
+        self.front = match front {
+            Ok(front) => front,
+            Err(e) => return self.fail(format!("the copied state of sessions cannot be read: {e}")),
+        };
+        self.batch.clear();
+        if let Err(e) = self.journal.set_base(at.index, at.term, *chain) {
+            return self.fail(format!("cannot begin the log anew: {e}"));
+        }
+        if let Err(e) = forget_origin(&shard.path) {
+            return self.fail(e);
+        }
+        self.chain = *chain;
+        self.tree = TreeState::Torn(tree);
+        self.resync.receiving = None;
+        self.resync.floor = checkpoint.floor;
+        (self.committed, self.durable) = (at.index, at.index);
+        self.checkpoint = super::checkpoint::Checkpoints::at(at.index, now_us);
+        self.restart_feed();
+        tracing::info!(at = %at.index, "the copy is in place");
+        self.step(shard, now_us, Input::Installed { at: *at, config: config.clone() });
+    }
+}

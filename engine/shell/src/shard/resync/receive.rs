@@ -1,0 +1,157 @@
+//! The learner's side of a copy.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::mpsc;
+
+use bytes::Bytes;
+use rfs_model::codec::Decode;
+use rfs_model::config::{ConfigEntry, Position};
+use rfs_model::label::{BrickState, Label};
+use rfs_model::resync::Item;
+use rfs_model::sealed::{seal, unseal};
+use rfs_model::volume::VolumeState;
+use rfs_model::{NodeId, layout};
+
+use super::super::bridge::{Caller, bridge};
+use super::super::wire::ShellMessage;
+use super::super::{Event, Inner, Shard, TreeState, life};
+use super::{Origin, ResyncEvent};
+use crate::durable;
+use crate::tree::{Checkpoint, Fault, Limits, Sink, Tree};
+
+/// A copy on its way in.
+pub(super) struct Receiving {
+    from: NodeId,
+    number: u64,
+    next: u64,
+    parts: mpsc::Sender<Bytes>,
+}
+
+/// Where a copied brick's log begins, written before its label says `live`: a crash before the log has begun anew is then
+/// made good at the next start.
+#[derive(Debug)]
+struct Note {
+    at: Position,
+    chain: u32,
+    config: ConfigEntry,
+}
+layout!(Note { at, chain, config });
+
+const MAGIC: [u8; 4] = *b"rfso";
+const VERSION: u16 = 1;
+
+fn note_path(brick: &Path) -> PathBuf {
+    brick.join(".rfs/copied")
+}
+
+/// The note of a copy that was finished and whose log was not begun, if there is one.
+///
+/// # Errors
+/// One line for a note that cannot be read.
+pub(crate) fn noted_origin(brick: &Path) -> Result<Option<Origin>, String> {
+    let path = note_path(brick);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(format!("{}: {e}", path.display())),
+    };
+    let note: Note = unseal(MAGIC, VERSION, &bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(Some(Origin { at: note.at, chain: note.chain, config: note.config }))
+}
+
+/// # Errors
+/// One line.
+pub(crate) fn forget_origin(brick: &Path) -> Result<(), String> {
+    match std::fs::remove_file(note_path(brick)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// Runs on a thread: wipes the old tree, stores the parts as they come.
+fn store(
+    dir: &Path,
+    (label, state): (Label, &VolumeState),
+    origin: &Origin,
+    parts: &mpsc::Receiver<Bytes>,
+    mut acks: Caller<u64, ()>,
+) -> Result<(Tree, Checkpoint), Fault> {
+    // What the brick is part of must be known even if it starts again without tree and log.
+    life::save_volume(dir, state).map_err(|e| Fault::Copy(e.to_string()))?;
+    let mut wipe = Sink::begin(dir, label)?;
+    while wipe.step()? {}
+    let note = Note { at: origin.at, chain: origin.chain, config: origin.config.clone() };
+    durable::replace(&note_path(dir), &seal(MAGIC, VERSION, &note))
+        .map_err(|e| Fault::Copy(format!("cannot note where the log begins: {e}")))?;
+    let mut sink = Sink::new(dir, &Limits::default(), label)?;
+    let mut number = 0;
+    while !sink.is_done() {
+        let part = parts.recv().map_err(|_| Fault::Copy("the leader broke it off".into()))?;
+        sink.take(Item::from_all(&part).map_err(|e| Fault::Copy(e.to_string()))?)?;
+        number += 1;
+        acks.call(number).ok_or_else(|| Fault::Copy("the shard is gone".into()))?;
+    }
+    drop(sink);
+    let tree = Tree::open(dir, &Limits::default())?;
+    let checkpoint = tree.checkpoint()?;
+    Ok((tree, checkpoint))
+}
+
+impl Inner {
+    pub(super) fn is_receiving(&self, number: u64) -> bool {
+        self.resync.receiving.as_ref().is_some_and(|r| r.number == number)
+    }
+
+    pub(super) fn begin_receiving(&mut self, shard: &Rc<Shard>, from: NodeId, origin: Origin) {
+        if matches!(self.tree, TreeState::Converging) {
+            // It will be asked for again.
+            return;
+        }
+        tracing::info!(from = %self.brick_name(from), at = %origin.at.index, "the brick is copied anew");
+        // Closes the old index before the new one is made, and ends an earlier copy's thread.
+        self.resync.receiving = None;
+        self.tree = TreeState::Resyncing;
+        self.restart_feed();
+        let number = self.ticket().0;
+        let (sender, parts) = mpsc::channel();
+        let (acks, mut desk) = match bridge::<u64, ()>() {
+            Ok(ends) => ends,
+            Err(e) => return self.fail(format!("cannot begin a copy: {e}")),
+        };
+        self.resync.receiving = Some(Receiving { from, number, next: 0, parts: sender });
+        let acker = Rc::clone(shard);
+        glommio::spawn_local(async move {
+            while let Some(upto) = desk.next().await {
+                acker.inner.borrow().send(from, &ShellMessage::CopyAck { upto });
+                desk.reply(());
+            }
+        })
+        .detach();
+        let label = Label { state: BrickState::Live, volume: shard.volume, node: self.me, set: 0 };
+        let (dir, inbox, state) = (shard.path.clone(), Rc::clone(&shard.inbox), self.state.clone());
+        glommio::spawn_local(async move {
+            let told = origin.clone();
+            let job = move || store(&dir, (label, &state), &told, &parts, acks);
+            let event = match glommio::executor().spawn_blocking(job).await {
+                Ok((tree, checkpoint)) => {
+                    let (tree, origin) = (Box::new(tree), Box::new(origin));
+                    ResyncEvent::Installed { number, tree, checkpoint, origin }
+                }
+                Err(e) => ResyncEvent::ReceiveFailed { number, why: e.to_string() },
+            };
+            inbox.push(Event::Resync(event));
+        })
+        .detach();
+    }
+
+    pub(super) fn receive_part(&mut self, from: NodeId, number: u64, part: Bytes) {
+        let Some(receiving) = &mut self.resync.receiving else { return };
+        if receiving.from != from || receiving.next != number || receiving.parts.send(part).is_err() {
+            // A gap, or the thread has failed: the copy is asked for again.
+            self.resync.receiving = None;
+            return;
+        }
+        receiving.next += 1;
+    }
+}

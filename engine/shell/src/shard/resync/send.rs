@@ -1,0 +1,207 @@
+//! The leader's side of a copy.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rfs_model::codec::Encode;
+use rfs_model::config::Position;
+use rfs_model::resync::Item;
+use rfs_model::{Index, InodeId, NodeId, Term};
+
+use super::super::bridge::{Caller, Desk, bridge};
+use super::super::wire::ShellMessage;
+use super::super::{Event, Inner, Shard, TreeState};
+use super::{ResyncEvent, Sending, WINDOW};
+use crate::tree::{Fault, Lender, Lent, Source};
+
+/// How far the receiver has stored.
+#[derive(Default)]
+pub(super) struct Acked {
+    upto: Cell<u64>,
+    gone: Cell<bool>,
+    waker: Cell<Option<std::task::Waker>>,
+}
+
+impl Acked {
+    pub fn upto(&self, upto: u64) {
+        self.upto.set(self.upto.get().max(upto));
+        self.wake();
+    }
+
+    pub fn give_up(&self) {
+        self.gone.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Waits until parts before `upto` are stored; false when the receiver is gone.
+    async fn reached(&self, upto: u64) -> bool {
+        std::future::poll_fn(|cx| {
+            if self.gone.get() || self.upto.get() >= upto {
+                return Poll::Ready(!self.gone.get());
+            }
+            self.waker.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+enum Ask {
+    Lend(InodeId),
+    Applied,
+    Send(Bytes),
+}
+
+enum Reply {
+    Lent(Result<Option<Lent>, Fault>),
+    Applied(Option<Index>),
+    /// Whether to go on.
+    Sent(bool),
+}
+
+/// The thread's view of the shard.
+struct Thread(Caller<Ask, Reply>);
+
+fn gone() -> Fault {
+    Fault::Copy("the brick that is copied to is gone".into())
+}
+
+impl Lender for Thread {
+    fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
+        match self.0.call(Ask::Lend(id)) {
+            Some(Reply::Lent(lent)) => lent,
+            _ => Err(gone()),
+        }
+    }
+
+    fn applied(&mut self) -> Result<Index, Fault> {
+        match self.0.call(Ask::Applied) {
+            Some(Reply::Applied(Some(index))) => Ok(index),
+            _ => Err(gone()),
+        }
+    }
+}
+
+/// Runs on a thread: reads the whole copy.
+fn read_all(mut source: Source, caller: Caller<Ask, Reply>) -> Result<(), Fault> {
+    let thread = std::cell::RefCell::new(Thread(caller));
+    let mut lender = Shared(&thread);
+    source.run(&mut lender, &mut |item: Item| match thread
+        .borrow_mut()
+        .0
+        .call(Ask::Send(item.encoded().into()))
+    {
+        Some(Reply::Sent(true)) => Ok(()),
+        _ => Err(gone()),
+    })
+}
+
+/// The same caller for both of the source's needs.
+struct Shared<'a>(&'a std::cell::RefCell<Thread>);
+
+impl Lender for Shared<'_> {
+    fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
+        self.0.borrow_mut().lend(id)
+    }
+
+    fn applied(&mut self) -> Result<Index, Fault> {
+        self.0.borrow_mut().applied()
+    }
+}
+
+impl Inner {
+    pub(super) fn start_copy(&mut self, shard: &Rc<Shard>, to: NodeId) {
+        let TreeState::Ready(tree) = &self.tree else { return };
+        let source = match tree.copy_source() {
+            Ok(source) => source,
+            Err(e) => return self.fail(e.to_string()),
+        };
+        let index = source.at();
+        let chain = match self.journal.chain_at(index) {
+            Ok(chain) => chain,
+            Err(e) => return tracing::warn!("cannot begin a copy: {e}"),
+        };
+        let term = self.journal.term_at(index).unwrap_or(Term::ZERO);
+        let (caller, desk) = match bridge() {
+            Ok(ends) => ends,
+            Err(e) => return tracing::warn!("cannot begin a copy: {e}"),
+        };
+        let pin = self.journal.pin(index.next());
+        let acked = Rc::new(Acked::default());
+        let config = self.core.config().clone();
+        self.send(to, &ShellMessage::CopyBegin { at: Position::new(term, index), chain, config });
+        tracing::info!(peer = %self.brick_name(to), at = %index, inodes = source.total().unwrap_or(0), "a copy begins");
+        let sending = Sending { acked: Rc::clone(&acked), _pin: pin, at: index };
+        self.resync.sending.insert(to, sending);
+        let rate = self.options.heal_rate_bytes;
+        glommio::spawn_local(Rc::clone(shard).serve_copy(to, desk, acked, rate)).detach();
+        glommio::spawn_local(async move {
+            let read = glommio::executor().spawn_blocking(move || read_all(source, caller)).await;
+            if let Err(e) = read {
+                tracing::warn!("the copy ended early: {e}");
+            }
+        })
+        .detach();
+    }
+}
+
+impl Shard {
+    /// Answers the copying thread, and sends what it has read as fast as the other side stores it.
+    async fn serve_copy(self: Rc<Self>, to: NodeId, mut desk: Desk<Ask, Reply>, acked: Rc<Acked>, rate: u64) {
+        let (mut number, mut bytes, begun) = (0u64, 0u64, Instant::now());
+        let mut ended = false;
+        while let Some(ask) = desk.next().await {
+            match ask {
+                Ask::Lend(id) => {
+                    let lent = match &self.inner.borrow().tree {
+                        TreeState::Ready(tree) => tree.lend(id),
+                        _ => Err(gone()),
+                    };
+                    desk.reply(Reply::Lent(lent));
+                }
+                Ask::Applied => {
+                    let inner = self.inner.borrow();
+                    ended = true;
+                    desk.reply(Reply::Applied(inner.front.is_leading().then(|| inner.applied())));
+                }
+                Ask::Send(part) => {
+                    bytes += part.len() as u64;
+                    throttle(rate, bytes, begun).await;
+                    let go_on =
+                        acked.reached((number + 1).saturating_sub(WINDOW)).await && self.end().is_none();
+                    if go_on {
+                        self.inner.borrow().send(to, &ShellMessage::CopyPart { number, part });
+                        number += 1;
+                    }
+                    desk.reply(Reply::Sent(go_on));
+                }
+            }
+        }
+        let whole = ended && acked.reached(number).await;
+        let event = if whole {
+            ResyncEvent::Sent { to, parts: number }
+        } else {
+            ResyncEvent::Broken { to, why: "the link or the copying thread ended".into() }
+        };
+        self.inbox.push(Event::Resync(event));
+    }
+}
+
+/// Keeps to `heal-rate` (bytes a second; 0: no cap).
+async fn throttle(rate: u64, bytes: u64, begun: Instant) {
+    if rate > 0 {
+        let due = Duration::from_millis(bytes.saturating_mul(1000) / rate);
+        if let Some(early) = due.checked_sub(begun.elapsed()) {
+            glommio::timer::sleep(early).await;
+        }
+    }
+}
