@@ -189,6 +189,7 @@ tagged!(PeerMessage, "a peer message", {
 
 /// Brick to witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a message lives for one call; configurations are rare")]
 pub enum WitnessRequest {
     Vote {
         ask: Candidacy,
@@ -213,6 +214,8 @@ tagged!(WitnessRequest, "a witness request", {
 
 /// Witness to brick.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a message lives for one call; configurations are rare")]
+#[allow(clippy::large_enum_variant, reason = "rare messages, made and taken apart at once")]
 pub enum WitnessReply {
     /// A refusal carries the stored configuration, so that the candidate can name whom it waits for.
     Vote { term: Term, pre: bool, verdict: Verdict, config: Option<ConfigEntry> },

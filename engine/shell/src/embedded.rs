@@ -17,17 +17,16 @@ pub struct Embedded {
     socket: PathBuf,
 }
 
-/// Starts an engine with its brick in `brick`, its identity beside it (`.NAME.node`), and its socket in `socket_dir`; all are
-/// made if missing. Returns when it answers on its socket.
+/// Starts an engine with its brick in `brick`, its identity and its socket in `state_dir`; both are made if missing.
+/// Returns when it answers on its socket.
 ///
 /// # Errors
-/// [`DaemonError`]: another process holds the socket or the brick, the brick's directory is not empty, and the like.
-pub fn start(brick: &Path, socket_dir: &Path, log_level: &str) -> Result<Embedded, DaemonError> {
+/// [`DaemonError`]: another process holds the state directory, the brick's directory is not empty, and the like.
+pub fn start(brick: &Path, state_dir: &Path, log_level: &str) -> Result<Embedded, DaemonError> {
     let (stop, stopped) = UnixStream::pair().map_err(|e| DaemonError::Other(e.to_string()))?;
     let (ready, is_ready) = std::sync::mpsc::channel();
     let options = DaemonOptions {
-        state_dir: node_dir(brick),
-        socket_dir: Some(socket_dir.to_owned()),
+        state_dir: state_dir.to_owned(),
         listen: None,
         name: options::host_name(),
         log_level: log_level.to_owned(),
@@ -38,20 +37,12 @@ pub fn start(brick: &Path, socket_dir: &Path, log_level: &str) -> Result<Embedde
         .name("rfs-engine".into())
         .spawn(move || run(options, stopped.into(), own, move || ready.send(()).unwrap_or_default()))
         .map_err(|e| DaemonError::Other(e.to_string()))?;
-    let socket = socket_dir.join(options::SOCKET);
+    let socket = state_dir.join(options::SOCKET);
     let mut engine = Embedded { stop: Some(stop), thread: Some(thread), socket };
     match is_ready.recv() {
         Ok(()) => Ok(engine),
         Err(_) => Err(engine.join().err().unwrap_or_else(|| DaemonError::Other("the engine ended".into()))),
     }
-}
-
-/// The identity stays with the brick: whoever deletes both begins anew.
-fn node_dir(brick: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(brick.file_name().unwrap_or("brick".as_ref()));
-    name.push(".node");
-    brick.with_file_name(name)
 }
 
 fn run(

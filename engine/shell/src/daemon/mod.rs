@@ -85,15 +85,13 @@ pub(crate) async fn serve(
     own: Option<OwnVolume>,
 ) -> Result<Outcome, DaemonError> {
     let state_dir = StateDir::open(&options.state_dir)?;
-    // Held as long as the socket is: another daemon must not take its name.
-    let _socket_dir = options.socket_dir.as_deref().map(StateDir::open).transpose()?;
     let port = options.listen.as_deref().and_then(|l| l.rsplit_once(':')?.1.parse().ok()).unwrap_or(PORT);
     let file = state_dir.load(&options.name, port)?;
     let listener = match &options.listen {
         Some(addr) => Some(Listener::tcp(addr).map_err(|e| DaemonError::Listen(addr.clone(), e))?),
         None => None,
     };
-    let socket = options.socket_dir.as_ref().unwrap_or(&options.state_dir).join(SOCKET);
+    let socket = options.state_dir.join(SOCKET);
     let local = Listener::unix(&socket).map_err(|e| DaemonError::Listen(socket.display().to_string(), e))?;
     let daemon = assemble(state_dir, file, port);
     daemon.pool.start().await;

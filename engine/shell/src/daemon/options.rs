@@ -49,8 +49,6 @@ struct File {
 #[derive(Clone, Debug)]
 pub struct DaemonOptions {
     pub state_dir: PathBuf,
-    /// Where the Unix socket is; the state directory unless another is named.
-    pub socket_dir: Option<PathBuf>,
     /// `None`: no TCP port (embedded).
     pub listen: Option<String>,
     pub name: String,
@@ -87,7 +85,6 @@ impl DaemonOptions {
         }
         Ok(Self {
             state_dir: args.state_dir.clone().or(file.state_dir).unwrap_or_else(|| "/var/lib/rfs".into()),
-            socket_dir: None,
             listen: Some(listen),
             name: args.name.clone().or(file.name).unwrap_or_else(host_name),
             log_level,

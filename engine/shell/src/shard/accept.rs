@@ -145,7 +145,7 @@ impl Inner {
         let (done, all) =
             (self.applied().0 - self.checkpoint.index.0.min(self.applied().0), self.committed.0);
         let all = all.saturating_sub(self.checkpoint.index.0);
-        if all == 0 { 0 } else { (done * 100 / all).min(99) as u32 }
+        (done * 100).checked_div(all).map_or(0, |percent| percent.min(99) as u32)
     }
 
     /// Whom the volume waits for, for people.

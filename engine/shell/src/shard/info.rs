@@ -51,9 +51,9 @@ impl Infos {
     fn look(&mut self, node: NodeId, applied: Index, now_us: u64) {
         let pace = self.pace.entry(node).or_insert(Pace { applied, at_us: now_us, ops_per_s: 0 });
         let passed = now_us.saturating_sub(pace.at_us);
-        if passed > 0 {
-            let ops = applied.0.saturating_sub(pace.applied.0);
-            *pace = Pace { applied, at_us: now_us, ops_per_s: ops * 1_000_000 / passed };
+        let ops = applied.0.saturating_sub(pace.applied.0);
+        if let Some(ops_per_s) = (ops * 1_000_000).checked_div(passed) {
+            *pace = Pace { applied, at_us: now_us, ops_per_s };
         }
     }
 }

@@ -198,10 +198,8 @@ impl Shard {
 
 /// Keeps to `heal-rate` (bytes a second; 0: no cap).
 async fn throttle(rate: u64, bytes: u64, begun: Instant) {
-    if rate > 0 {
-        let due = Duration::from_millis(bytes.saturating_mul(1000) / rate);
-        if let Some(early) = due.checked_sub(begun.elapsed()) {
-            glommio::timer::sleep(early).await;
-        }
+    let Some(due_ms) = bytes.saturating_mul(1000).checked_div(rate) else { return };
+    if let Some(early) = Duration::from_millis(due_ms).checked_sub(begun.elapsed()) {
+        glommio::timer::sleep(early).await;
     }
 }
