@@ -16,7 +16,7 @@
 use rfs_model::config::{ConfigEntry, Position};
 use rfs_model::peer::{Candidacy, Verdict, WitnessReply, WitnessRequest};
 use rfs_model::register::Register;
-use rfs_model::{NodeId, SeatId, Term};
+use rfs_model::{SeatId, Term};
 
 /// What must be done about a request, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Witness {
         let before = self.register.clone();
         let reply = match request {
             WitnessRequest::Vote { ask } => Some(self.vote(now_us, ask)),
-            WitnessRequest::Store { term, leader, entry } => Some(self.store(term, leader, entry)),
+            WitnessRequest::Store { term, entry, .. } => Some(self.store(term, entry)),
             WitnessRequest::Heartbeat { term, round, .. } => Some(self.heartbeat(now_us, term, round)),
             WitnessRequest::Released {} => {
                 self.released = true;
@@ -113,15 +113,15 @@ impl Witness {
         self.register.config.as_ref().map_or(Position::ZERO, |entry| entry.at)
     }
 
-    fn store(&mut self, term: Term, _leader: NodeId, entry: ConfigEntry) -> WitnessReply {
-        let stands = entry.record.problem().is_none() && !self.forgets;
-        if term >= self.register.term && stands {
+    fn store(&mut self, term: Term, entry: ConfigEntry) -> WitnessReply {
+        let offered = entry.at;
+        if term >= self.register.term && entry.record.problem().is_none() && !self.forgets {
             self.see_term(term);
             if term > self.register.stored_in || entry.at >= self.stored_at() {
-                (self.register.stored_in, self.register.config) = (term, Some(entry.clone()));
+                (self.register.stored_in, self.register.config) = (term, Some(entry));
             }
         }
-        let at = if self.forgets { entry.at } else { self.stored_at() };
+        let at = if self.forgets { offered } else { self.stored_at() };
         WitnessReply::Stored { term: self.register.term, at }
     }
 
@@ -143,7 +143,7 @@ impl Witness {
 
 #[cfg(test)]
 mod tests {
-    use rfs_model::Index;
+    use rfs_model::{Index, NodeId};
 
     use super::*;
 
@@ -239,14 +239,14 @@ mod tests {
 
     #[test]
     fn what_is_stored() {
-        let table: &[(u64, (u64, u64), (u64, u64))] = &[
+        let table = [
             (5, (5, 50), (5, 50)),
             (3, (9, 90), (4, 40)), // a former leader
             (5, (4, 30), (4, 30)), // a later leader knows that (4, 40) was not committed
         ];
         for (term, at, stored) in table {
             let mut witness = experienced();
-            store(&mut witness, *term, entry(at.0, at.1));
+            store(&mut witness, term, entry(at.0, at.1));
             assert_eq!(witness.stored_at(), entry(stored.0, stored.1).at, "{term} {at:?}");
         }
         let mut witness = experienced();

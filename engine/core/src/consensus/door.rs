@@ -41,7 +41,7 @@ impl Consensus {
             Input::Tick => self.tick(),
             Input::LinkUp { peer } => self.link_up(peer),
             Input::LinkDown { peer, cause } => self.link_down(peer, cause),
-            Input::Message(Received::Brick { from, message }) => self.brick_message(from, message),
+            Input::Message(Received::Brick { from, message }) => self.brick_message(from, &message),
             Input::Message(Received::Seat { from, message }) => self.seat_message(from, message),
             Input::Append { from, header, metas, configs } => {
                 self.heard(from);
@@ -149,9 +149,9 @@ impl Consensus {
         }
     }
 
-    fn brick_message(&mut self, from: NodeId, message: PeerMessage) {
+    fn brick_message(&mut self, from: NodeId, message: &PeerMessage) {
         self.heard(from);
-        match message {
+        match *message {
             PeerMessage::Greeting { term, leading, trust, nonce, .. } => {
                 self.on_greeting(from, term, leading, (trust, nonce));
             }

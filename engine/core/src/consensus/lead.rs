@@ -43,7 +43,7 @@ impl Consensus {
         self.review = true;
         self.adopt_progress();
         // A joint configuration is written again, as a record of this term; so is one that a power loss took from the log.
-        let again = self.record().is_joint() || !self.log.has(self.hard.config.at);
+        let again = self.record().is_joint() || self.config_is_ahead();
         match forced.or_else(|| again.then(|| self.record().clone())) {
             Some(record) => self.append_config(record),
             None => {

@@ -191,7 +191,7 @@ impl Consensus {
     /// took: a `Final` stands (its `Joint` was committed, or turned back), a `Joint` was never counted from here, for that
     /// takes a synced record.
     fn choose_config(&mut self) {
-        let kept = !self.hard.config.record.is_joint() && self.hard.config.at > self.log.last_position();
+        let kept = !self.hard.config.record.is_joint() && self.config_is_ahead();
         let Some(newest) = self.log.config() else { return };
         if !kept && *newest != self.hard.config {
             self.hard.config = newest.clone();
@@ -252,11 +252,15 @@ impl Consensus {
         self.adopt_bricks();
     }
 
+    /// Whether the configuration in force is one whose record a power loss took from the log.
+    fn config_is_ahead(&self) -> bool {
+        self.hard.config.at > self.log.last_position()
+    }
+
     /// After the log grew or shrank: a configuration that it does not hold gives way once the log has passed it.
     fn settle_config(&mut self) {
-        let phantom = !self.log.has(self.hard.config.at) && self.hard.config.at > self.log.last_position();
         let Some(newest) = self.log.config() else { return };
-        if *newest != self.hard.config && !phantom {
+        if *newest != self.hard.config && !self.config_is_ahead() {
             self.hard.config = newest.clone();
             self.config_changed();
         }

@@ -334,3 +334,19 @@ fn reads_see_what_was_committed_before_them() {
     assert!(net.bricks[1 - leader].reads[&Ticket(2)] >= Some(index));
     net.until(20, "applied on the follower", |net| net.bricks[1 - leader].applied >= index);
 }
+
+#[test]
+fn a_leader_may_forget_the_beginning_of_its_log_and_send_a_copy_instead() {
+    let (mut net, leader) = ready(2, true);
+    net.kill(1 - leader);
+    (0..50).for_each(|_| {
+        write(&mut net);
+    });
+    let base = net.bricks[leader].disk.get(net.bricks[leader].committed).at;
+    net.step(leader, Input::Trimmed { base });
+    write(&mut net);
+    net.start(1 - leader);
+    net.until(5_000, "healed", Net::settled);
+    write(&mut net);
+    net.oracle.has_all(&net.bricks[1 - leader].disk);
+}
