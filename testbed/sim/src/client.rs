@@ -22,6 +22,7 @@ enum Kept {
     Answered { id: InodeId },
 }
 
+#[derive(Debug)]
 pub struct Client {
     n: usize,
     pub alive: bool,
@@ -222,6 +223,9 @@ impl Client {
                 }
                 if seq == Seq(1) {
                     self.file = done.id;
+                }
+                if seq.0 <= self.durable {
+                    self.window.remove(&seq.0);
                 }
                 out.stats.acknowledged += u64::from(seq.0 > self.answered);
                 self.answered = self.answered.max(seq.0);

@@ -207,6 +207,9 @@ impl World {
             brick.machine.frozen_until = 0;
             brick.machine.full_until = 0;
             brick.machine.slow_until = 0;
+            if let Some(p) = &mut brick.process {
+                p.doom = None;
+            }
         }
         for n in 0..self.bricks.len() {
             if !self.out.bricks[n].runs {

@@ -63,6 +63,12 @@ impl Net {
         copies
     }
 
+    /// Whether datagrams arrive, and in order, as over TCP.
+    #[must_use]
+    pub fn is_orderly(&self) -> bool {
+        self.loss == 0 && self.repeats == 0 && self.delay_us == 0
+    }
+
     pub fn delay(&self, rng: &mut Rng, from: Party) -> u64 {
         let most = if self.slow.contains(&from) { 120_000 } else { self.delay_us.max(400) };
         rng.within(150, most)

@@ -106,6 +106,8 @@ pub struct Outside {
     pub seats: Vec<Standing>,
     /// The seat's present name.
     pub seat_ids: Vec<SeatId>,
+    /// Latest arrivals between bricks.
+    arrivals: BTreeMap<(usize, usize), u64>,
     conns: BTreeMap<u64, Conn>,
     next_conn: u64,
 }
@@ -136,6 +138,7 @@ impl Outside {
             bricks: vec![off; setup.bricks],
             seats: vec![off; setup.seats.len()],
             seat_ids: (0..setup.seats.len()).map(|seat| SeatId([0xf0 + seat as u8; 16])).collect(),
+            arrivals: BTreeMap::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
             setup,
@@ -180,6 +183,10 @@ impl Outside {
         }
         let copies = self.net.carry(&mut self.rng, from, to);
         for delay in copies {
+            let latest = self.arrivals.entry((from, to)).or_default();
+            let in_order = if self.net.is_orderly() { latest.saturating_sub(self.now) } else { 0 };
+            let delay = delay.max(in_order);
+            *latest = (*latest).max(self.now + delay);
             let item = Item::Peer { from, message: message.clone(), records: records.clone() };
             self.item(delay, to, item);
         }

@@ -30,6 +30,10 @@ impl World {
     pub fn new(setup: Setup, print: bool) -> Self {
         let mut out = Outside::new(setup, print);
         let all: Vec<_> = (0..out.setup.bricks).map(node).collect();
+        let genesis = Disk::genesis(&all);
+        for record in genesis.range(rfs_model::Index(1), genesis.last()) {
+            out.oracle.commits(0, record.meta.index, record.meta.crc(), record.meta.term);
+        }
         let bricks = all.iter().map(|_| Brick::new(Disk::genesis(&all), &mut out)).collect();
         let holders = (0..out.setup.seats.len()).map(|seat| Holder::new(seat, &mut out)).collect();
         let clients: Vec<_> = (0..out.setup.clients).map(Client::new).collect();
@@ -297,12 +301,14 @@ impl World {
             let line = brick.process.as_ref().map(|p| {
                 let core = &p.core;
                 format!(
-                    "{:?}, leader {:?}, term {}, {:?}, applied {}, {:?}\n   {:?}\n   {:?}\n   {:?}",
+                    "{:?}, leader {:?}, term {}, {:?}, applied {}, admits {}, torn {}, {:?}\n   {:?}\n   {:?}\n   {:?}",
                     core.role(),
                     core.leader(),
                     core.term(),
                     core.trust(),
                     p.applied(),
+                    p.front.is_leading(),
+                    p.torn,
                     core.watermarks(),
                     core.config(),
                     core.waiting_for(),
@@ -310,6 +316,9 @@ impl World {
                 )
             });
             text += &format!("brick {n}: {}\n", line.unwrap_or("down".into()));
+        }
+        for client in &self.clients {
+            text += &format!("{client:?}\n");
         }
         text
     }
@@ -333,7 +342,7 @@ impl crate::brick::Running<'_> {
         }
         self.p.batch.clear();
         (self.p.chain, self.p.committed, self.p.torn) = (crc, at.index, false);
-        (self.p.syncing, self.p.untold, self.p.noop) = (self.p.syncing.min(at.index), false, None);
+        (self.p.syncing, self.p.untold) = (self.p.syncing.min(at.index), false);
         (self.p.checkpoint_busy, self.p.copies) = (false, self.p.copies + 1);
         self.p.now = self.out.now + self.machine.uptime_us;
         self.step(Input::Installed { at, config });

@@ -24,9 +24,6 @@ impl Running<'_> {
             self.out.stats.committed += u64::from(index > before);
         }
         self.p.committed = self.p.committed.max(upto);
-        if self.p.torn {
-            self.converge();
-        }
     }
 
     /// The core knows a commit index that covers all that the tree may have seen.
@@ -43,7 +40,8 @@ impl Running<'_> {
         let mut plan = Plan::new();
         window.iter().for_each(|(index, stamped)| plan.fold(*index, stamped));
         let mut bench = MemBench::new(self.disk.tree.clone());
-        let keep = orphans(&self.disk.checkpoint.tree, &window);
+        let mut keep = orphans(&self.disk.checkpoint.tree, &window);
+        keep.extend(plan.orphans());
         let strays = place(&plan, &|id| keep.contains(&id), &mut bench).expect("recovery");
         assert!(strays.is_empty(), "recovery leaves {strays:?}");
         bench.redo(&plan, &window).expect("recovery");
@@ -56,6 +54,9 @@ impl Running<'_> {
 
     /// Applies what is committed. Returns whether anything was.
     pub fn apply(&mut self) -> bool {
+        if self.p.torn && self.p.committed > Index::ZERO && self.p.committed <= self.disk.last() {
+            self.converge();
+        }
         if self.p.torn || self.p.end.is_some() {
             return false;
         }
@@ -72,6 +73,7 @@ impl Running<'_> {
         if upto > before {
             self.step(Input::Applied { upto });
         }
+        self.start_leading();
         upto > before
     }
 
@@ -80,9 +82,6 @@ impl Running<'_> {
         match record.meta.kind {
             RecordKind::Noop | RecordKind::Config => {
                 self.p.front.skip(index);
-                if self.p.noop == Some(index) {
-                    self.start_leading();
-                }
             }
             RecordKind::Volume => self.p.front.apply_volume(index, record.payload.clone()),
             RecordKind::Op => {
@@ -108,9 +107,13 @@ impl Running<'_> {
         }
     }
 
-    /// This leader's first record is applied: the tree and the sessions are those of the whole log.
+    /// Begins to admit once this leader's first record, of whatever kind, is applied: the tree and the sessions are those of
+    /// the whole log.
     fn start_leading(&mut self) {
-        if let Some((term, _)) = self.p.core.leading() {
+        if let Some((term, _)) = self.p.core.leading()
+            && !self.p.front.is_leading()
+            && self.p.applied() == self.p.committed
+        {
             self.p.front.lead(term, self.p.now / 1000);
         }
     }

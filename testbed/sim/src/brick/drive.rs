@@ -3,7 +3,7 @@
 use rfs_core::consensus::api::{Effect, Input, RoleView, Ticket};
 use rfs_model::hard::HardState;
 use rfs_model::peer::PeerMessage;
-use rfs_model::{Index, Record, RecordKind};
+use rfs_model::{Index, Record};
 
 use super::{End, Running};
 use crate::outside::{Event, Item, Ship, number};
@@ -69,9 +69,6 @@ impl Running<'_> {
                 self.save_next();
             }
             Effect::AppendOwn { at, kind, payload } => {
-                if kind == RecordKind::Noop {
-                    self.p.noop = Some(at.index);
-                }
                 let record = Record::new(at.index, at.term, kind, self.p.chain, payload);
                 self.enter(record);
             }
@@ -82,7 +79,7 @@ impl Running<'_> {
             Effect::Committed { upto } => self.committed(upto),
             Effect::Durable { upto } => {
                 self.p.durable = self.p.durable.max(upto);
-                let crc = self.crc_at(upto).expect("the leader holds what is durable");
+                let crc = self.crc_at(upto);
                 self.out.oracle.is_durable(upto, crc);
             }
             Effect::Sync => self.sync_now(),
@@ -200,7 +197,6 @@ impl Running<'_> {
                 self.out.stats.elections += 1;
             }
         } else {
-            self.p.noop = None;
             self.stop_leading();
         }
     }

@@ -61,7 +61,6 @@ pub struct Process {
     pub front: Front,
     pub committed: Index,
     pub durable: Index,
-    pub noop: Option<Index>,
     /// Lives of the peers that the standing links lead to.
     pub links: BTreeMap<usize, u64>,
     /// Peers to whom a dial is coming.
@@ -107,7 +106,6 @@ impl Process {
             front,
             committed,
             durable: Index::ZERO,
-            noop: None,
             links: BTreeMap::new(),
             dialing: BTreeSet::new(),
             seats: BTreeSet::new(),
