@@ -109,7 +109,8 @@ impl History {
         let cache_bytes = if self.random.below(2) == 0 { 0 } else { 100_000 };
         let retain_bytes = self.random.below(4) << 20;
         let trusted_upto = Index(if self.trusting { self.random.below(self.released.0 + 1) } else { 0 });
-        let options = Options { watch, cache_bytes, retain_bytes, trusted_upto, ..small() };
+        let spares = self.random.below(3) as usize;
+        let options = Options { watch, cache_bytes, retain_bytes, trusted_upto, spares, ..small() };
         Journal::open(self.dir.path(), options).expect("the journal opens")
     }
 
@@ -326,7 +327,7 @@ impl Drop for Replay {
 
 #[test]
 fn histories_with_process_crashes() {
-    for seed in seeds(25) {
+    for seed in seeds(10) {
         on_executor(move || async move {
             let mut history = History::new(seed, false);
             let _replay = Replay { seed, test: "histories_with_process_crashes" };

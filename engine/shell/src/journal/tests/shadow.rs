@@ -120,10 +120,14 @@ impl Shadow {
 
     /// Writes into `to` what a power cut now might leave.
     pub(super) fn cut(&self, to: &Path, random: &mut Random) {
+        let odds = random.below(5);
+        self.cut_at(to, odds, random);
+    }
+
+    /// `odds` says how much of what was not synced arrived: nothing (0), something (1 to 3), all (4).
+    pub(super) fn cut_at(&self, to: &Path, odds: u64, random: &mut Random) {
         let state = self.lock();
         let names = &state.names[random.below(state.names.len() as u64) as usize];
-        // How much of what was not synced arrived: nothing, all, or some.
-        let odds = random.below(5);
         for (name, number) in names {
             let content = &state.files[number];
             let len = if random.below(4) < odds { content.len } else { content.durable_len };
