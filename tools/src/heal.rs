@@ -173,20 +173,25 @@ fn check_status(reports: &[VolumeReport], targets: &Targets) -> u8 {
 
 fn watch(source: impl Fn() -> Result<Vec<VolumeReport>, Failure>) -> Result<String, Failure> {
     let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-    let mut bars: Vec<ProgressBar> = Vec::new();
+    let mut shown: Vec<(ProgressBar, Line)> = Vec::new();
     loop {
         let lines: Vec<Line> = source()?.iter().flat_map(lines_of).collect();
-        if bars.len() != lines.len() {
-            bars.drain(..).for_each(|bar| bar.finish_and_clear());
-            bars = lines.iter().map(|_| screen.add(ProgressBar::new(0))).collect();
+        if shown.len() != lines.len() {
+            shown.drain(..).for_each(|(bar, _)| bar.finish_and_clear());
+            shown =
+                lines.iter().map(|_| (screen.add(ProgressBar::new(0)), Line::Text(String::new()))).collect();
         }
-        for (bar, line) in bars.iter().zip(&lines) {
-            draw(bar, line);
+        for ((bar, before), line) in shown.iter_mut().zip(lines) {
+            if *before != line {
+                draw(bar, &line);
+                *before = line;
+            }
         }
         thread::sleep(REDRAW);
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Line {
     Text(String),
     Bar { brick: String, applied: u64, target: u64, text: String },

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
+use rfs_model::options::OPTIONS;
 
 use crate::run::{cargo, output, run, target_dir};
 
@@ -15,11 +16,13 @@ const DAEMONS: &[(&str, &str)] = &[("rfs-brickd", "rfs-engine"), ("rfs-mountd", 
 pub fn write(dir: Option<PathBuf>) -> Result<()> {
     let target = target_dir()?;
     let dir = dir.unwrap_or_else(|| target.join("manual"));
-    let [commands, daemons, completions] = ["man1", "man8", "completions"].map(|sub| dir.join(sub));
-    for sub in [&commands, &daemons, &completions] {
+    let [commands, topics, daemons, completions] =
+        ["man1", "man7", "man8", "completions"].map(|sub| dir.join(sub));
+    for sub in [&commands, &topics, &daemons, &completions] {
         fs::create_dir_all(sub)?;
     }
     clap_mangen::generate_to(rfs_tools::args::Args::command(), &commands)?;
+    fs::write(topics.join("rfs-options.7"), options_page())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut rfs_tools::args::Args::command(), "rfs-tools", &completions)?;
     }
@@ -35,6 +38,23 @@ pub fn write(dir: Option<PathBuf>) -> Result<()> {
 fn write_daemon_page(man: &Path, name: &str, program: &Path) -> Result<()> {
     let help = output(std::process::Command::new(program).arg("--help"))?;
     fs::write(man.join(format!("{name}.8")), page(name, &help)).with_context(|| name.to_owned())
+}
+
+/// What `rfs-tools volume set` takes, from the table that checks it.
+fn options_page() -> String {
+    let mut page =
+        ".TH RFS\\-OPTIONS 7\n.SH NAME\nrfs\\-options \\- options of rfs volumes\n.SH DESCRIPTION\n"
+            .to_owned();
+    page += &escape(
+        "Set with 'rfs-tools volume set VOLUME KEY VALUE', shown with 'rfs-tools volume get VOLUME all'.",
+    );
+    page += "\n.SH OPTIONS\n";
+    for o in OPTIONS {
+        let default = if o.default.is_empty() { "none" } else { o.default };
+        let about = format!("{} Values: {}. Default: {default}.", o.help, o.kind.describe());
+        page += &format!(".TP\n.B {}\n{}\n", escape(o.key), escape(&about));
+    }
+    page
 }
 
 /// A man page around a help text, which stays as it is laid out.
@@ -65,6 +85,14 @@ mod tests {
         let page = page("rfs-brickd", "The rfs server.\n\nUsage: rfs-brickd\n.dot\n'quote \\n\n");
         assert!(page.starts_with(".TH RFS-BRICKD 8\n.SH NAME\nrfs\\-brickd \\- The rfs server\n"), "{page}");
         assert!(page.contains("\n\\&.dot\n\\&'quote \\en\n"), "{page}");
+    }
+
+    #[test]
+    fn every_option_is_in_the_manual() {
+        let page = options_page();
+        for o in OPTIONS {
+            assert!(page.contains(&format!(".B {}\n", escape(o.key))), "{}", o.key);
+        }
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Pool {
 
     /// Remembers from where a node called that listens on `port`.
     pub(super) fn note_seen(&self, node: NodeId, asker: Asker, port: u16) {
-        if let Some(ip) = asker.address {
+        if let Some(ip) = asker.address.filter(|ip| !ip.is_loopback()) {
             let address = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
             self.seen.borrow_mut().insert(node, address);
         }
