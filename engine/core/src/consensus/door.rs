@@ -18,6 +18,8 @@ impl Consensus {
     pub fn step(&mut self, now_us: u64, input: Input<'_>, out: &mut Vec<Effect>) {
         self.now_us = self.now_us.max(now_us);
         let (committed, view) = (self.marks.committed, self.view());
+        // A copy replaces what was committed here and abandoned by the others.
+        let replaced = matches!(input, Input::Installed { .. });
         self.take(input);
         self.settle();
         if self.view() != view {
@@ -27,7 +29,7 @@ impl Consensus {
         let hurry = self.mutations.speak_before_saved;
         self.saver.pass(std::mem::take(&mut self.dirty), &self.hard, hurry, &mut effects, out);
         self.out = effects;
-        assert!(self.marks.committed >= committed, "the commit index went back");
+        assert!(replaced || self.marks.committed >= committed, "the commit index went back");
         self.check();
     }
 
@@ -211,9 +213,14 @@ impl Consensus {
             state.heard_us = Some(now);
         }
         self.review = true;
-        if up && let Role::Candidate(campaign) = &self.role {
-            let ask = campaign.ask;
-            self.ask_seat(id, ask);
+        match &self.role {
+            Role::Candidate(campaign) if up => {
+                let ask = campaign.ask;
+                self.ask_seat(id, ask);
+            }
+            // One that no longer holds the seat learns so, and stands by no brick that does not know it.
+            Role::Leader(_) if up && self.marks.committed >= self.entry().at.index => self.tell_config(id),
+            Role::Candidate(_) | Role::Follower(_) | Role::Leader(_) => {}
         }
     }
 
@@ -246,12 +253,10 @@ impl Consensus {
     }
 
     fn synced(&mut self, upto: Position) {
-        if self.log.has(upto) {
-            assert!(upto.index <= self.marks.journaled, "{upto:?} is synced and not journaled");
-            if upto.index > self.marks.synced {
-                self.marks.synced = upto.index;
-                self.ack_soon();
-            }
+        if self.log.has(upto) && upto.index > self.marks.synced {
+            self.marks.synced = upto.index;
+            self.marks.journaled = self.marks.journaled.max(upto.index);
+            self.ack_soon();
         }
     }
 
@@ -283,20 +288,22 @@ impl Consensus {
         self.become_follower(self.hard.term.max(at.term), None);
     }
 
-    /// The operator's word: a new lineage, in which this brick is all of S.
+    /// The operator's word: a new lineage, in which this brick is all of S. Its first term is another for each brick, should
+    /// two operators have the same thought. Witnesses are told, so that they help the abandoned lineage no more.
     fn promote(&mut self) {
+        let mut config = self.record().target().clone();
+        let place = config.bricks.iter().position(|brick| *brick == self.me);
+        let (Some(place), Trust::Sound | Trust::Suspect) = (place, self.hard.trust) else { return };
         if matches!(self.role, Role::Leader(_)) {
             return;
         }
-        let term = Term::new(Lineage(self.hard.term.lineage().0 + 1), 1);
+        let term = Term::new(Lineage(self.hard.term.lineage().0 + 1), 1 + place as u32);
         self.become_follower(term, None);
         self.hard.voted_for = Some(self.me);
-        let mut config = self.record().target().clone();
         (config.in_sync, config.seat) = (vec![self.me], None);
-        if !config.bricks.contains(&self.me) {
-            return;
-        }
         self.become_leader(Some(ConfigRecord::Final { config }));
+        let connected: Vec<_> = self.seats.iter().filter(|(_, seat)| seat.up).map(|(id, _)| *id).collect();
+        connected.into_iter().for_each(|seat| self.tell_config(seat));
     }
 
     /// Announces that a read can go nowhere.

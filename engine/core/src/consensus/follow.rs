@@ -209,14 +209,18 @@ impl Consensus {
         self.send(to, PeerMessage::Ack { ack });
     }
 
-    /// Moves the own commit index after the leader's.
+    /// Moves the own commit index after the leader's. A learner follows what is durable: it may hold a record that all of S
+    /// lost with its power, and must not have applied it.
     pub(super) fn follow_commit(&mut self) {
         self.regain_trust();
+        let member = self.record().configs().all(|config| config.has(self.me));
         let Role::Follower(follower) = &self.role else { return };
         if self.voting_trust() != Trust::Sound || follower.agreed < self.gate.min(follower.leader_committed) {
             return;
         }
-        let (committed, durable) = (follower.leader_committed.min(follower.agreed), follower.leader_durable);
+        let durable = follower.leader_durable;
+        let sure = if member { follower.leader_committed } else { follower.leader_committed.min(durable) };
+        let committed = sure.min(follower.agreed);
         if committed > self.marks.committed {
             self.gate = Index::ZERO;
             self.set_committed(committed);
