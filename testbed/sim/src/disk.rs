@@ -174,7 +174,8 @@ impl Disk {
         self.crash(rng);
         let kept = rng.within(self.synced.0, self.last().0);
         self.cut(Index(kept));
-        let shown = rng.within(self.checkpoint.index.0, self.tree_at.0.min(kept).max(self.checkpoint.index.0));
+        let shown =
+            rng.within(self.checkpoint.index.0, self.tree_at.0.min(kept).max(self.checkpoint.index.0));
         (self.tree, self.tree_at) = (self.checkpoint.tree.clone(), self.checkpoint.index);
         for index in self.checkpoint.index.0 + 1..=shown {
             let record = self.get(Index(index)).expect("it was kept").clone();

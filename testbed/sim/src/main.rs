@@ -74,8 +74,15 @@ fn sweep(args: &Args, planted: Mutants) -> ExitCode {
 fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
     let minutes = stats.simulated_us as f64 / 60e6;
     println!("{seeds} histories in {took:.1} s ({:.1}/s), {failures} failed", seeds as f64 / took);
-    println!("{minutes:.0} simulated minutes ({:.1} in each second), {} events", minutes / took, stats.events);
-    println!("{} elections, {} records committed, {} requests", stats.elections, stats.committed, stats.acknowledged);
+    println!(
+        "{minutes:.0} simulated minutes ({:.1} in each second), {} events",
+        minutes / took,
+        stats.events
+    );
+    println!(
+        "{} elections, {} records committed, {} requests",
+        stats.elections, stats.committed, stats.acknowledged
+    );
     println!("{} reads, {} full copies, {} recoveries", stats.reads, stats.copies, stats.converged);
     println!("{} records taken back by power cuts of too many", stats.taken_back);
     let faults: Vec<String> = stats.faults.iter().map(|(kind, n)| format!("{n} {kind}")).collect();

@@ -19,21 +19,53 @@ use crate::stats::Stats;
 #[derive(Clone, Debug)]
 pub enum Item {
     Tick,
-    Link { peer: usize, down: Option<DownCause> },
-    Peer { from: usize, message: PeerMessage, records: Vec<Record> },
-    SeatUp { seat: usize },
-    SeatDown { seat: usize },
-    Seat { id: SeatId, reply: WitnessReply },
-    Hello { client: usize, conn: u64, resumed: bool },
-    Client { conn: u64, message: ToBrick },
+    Link {
+        peer: usize,
+        down: Option<DownCause>,
+    },
+    Peer {
+        from: usize,
+        message: PeerMessage,
+        records: Vec<Record>,
+    },
+    SeatUp {
+        seat: usize,
+    },
+    SeatDown {
+        seat: usize,
+    },
+    Seat {
+        id: SeatId,
+        reply: WitnessReply,
+    },
+    Hello {
+        client: usize,
+        conn: u64,
+        resumed: bool,
+    },
+    Client {
+        conn: u64,
+        message: ToBrick,
+    },
     Synced,
-    SyncedTooEarly { upto: Index },
-    StateSaved { ticket: Ticket },
-    ShipLoaded { ship: Ship },
+    SyncedTooEarly {
+        upto: Index,
+    },
+    StateSaved {
+        ticket: Ticket,
+    },
+    ShipLoaded {
+        ship: Ship,
+    },
     /// `copies`: how many the brick had received when it began.
-    Checkpointed { checkpoint: Box<Checkpoint>, copies: u64 },
+    Checkpointed {
+        checkpoint: Box<Checkpoint>,
+        copies: u64,
+    },
     /// A read of whatever the tree shows; `promised` is what it must have applied.
-    Read { promised: Index },
+    Read {
+        promised: Index,
+    },
     Leave,
 }
 
@@ -257,7 +289,8 @@ impl Outside {
 
     /// All connections with this life of a brick end.
     pub fn hang_up_all(&mut self, brick: usize) {
-        let ended: Vec<u64> = self.conns.iter().filter(|(_, c)| c.brick == brick).map(|(id, _)| *id).collect();
+        let ended: Vec<u64> =
+            self.conns.iter().filter(|(_, c)| c.brick == brick).map(|(id, _)| *id).collect();
         for conn in ended {
             self.hang_up(conn);
         }

@@ -68,7 +68,10 @@ fn become_well(world: &mut World) {
             // Who is leaving may take its time for it.
             leaving = world.bricks.iter().any(crate::brick::Brick::is_leaving);
             limit = world.out.now + WELL_US;
-            assert!(world.out.now < world.out.setup.faults_us.1 + 1_000_000 + LEAVE_US + WELL_US, "a leave has no end");
+            assert!(
+                world.out.now < world.out.setup.faults_us.1 + 1_000_000 + LEAVE_US + WELL_US,
+                "a leave has no end"
+            );
         }
         assert!(world.out.now < limit, "not well within {} s", WELL_US / 1_000_000);
         world.run(20_000);
@@ -84,6 +87,7 @@ fn finish(world: &mut World) {
     while !done(world) {
         assert!(world.out.now < limit, "clients wait for ever");
         world.run(20_000);
+        world.calm_down();
     }
 }
 

@@ -113,7 +113,9 @@ impl Holder {
     }
 
     pub fn saved(&mut self, life: u64, out: &mut Outside) {
-        let Some(process) = self.process.as_mut().filter(|_| out.seats[self.seat].life == life) else { return };
+        let Some(process) = self.process.as_mut().filter(|_| out.seats[self.seat].life == life) else {
+            return;
+        };
         if let Some((register, reply, to)) = process.saving.take() {
             self.register = register;
             if let Some(reply) = reply {

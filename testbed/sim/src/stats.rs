@@ -14,6 +14,8 @@ pub struct Stats {
     pub converged: u64,
     /// Committed records that a power cut of too many machines took back, as it may.
     pub taken_back: u64,
+    /// Trees that showed such a record after a restart.
+    pub unexplained: u64,
     /// By kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -33,6 +35,7 @@ impl Stats {
         self.copies += other.copies;
         self.converged += other.converged;
         self.taken_back += other.taken_back;
+        self.unexplained += other.unexplained;
         for (kind, n) in &other.faults {
             *self.faults.entry(kind).or_default() += n;
         }

@@ -27,7 +27,8 @@ impl Running<'_> {
         }
         let applied = self.p.applied();
         let leased = self.p.core.lease_valid(self.p.now);
-        let due: Vec<Ticket> = self.p.reads.iter().filter(|(_, read)| is_due(read, applied)).map(|(t, _)| *t).collect();
+        let due: Vec<Ticket> =
+            self.p.reads.iter().filter(|(_, read)| is_due(read, applied)).map(|(t, _)| *t).collect();
         for ticket in due {
             let Some(read) = self.p.reads.remove(&ticket) else { continue };
             let confirmed = read.ready.is_some_and(|(_, confirmed)| confirmed);
