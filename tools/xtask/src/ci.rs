@@ -27,6 +27,11 @@ pub fn test(rest: &[String]) -> Result<()> {
     run(cargo().args(["test", "--workspace"]).args(rest))
 }
 
+pub fn long(rest: &[String]) -> Result<()> {
+    packages::install()?;
+    run(cargo().args(["test", "--workspace", "--release"]).args(rest).args(["--", "--ignored"]))
+}
+
 pub fn sim(rest: &[String]) -> Result<()> {
     run(cargo().args(["run", "--quiet", "--package", "rfs-sim", "--"]).args(rest))
 }

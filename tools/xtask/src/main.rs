@@ -29,6 +29,11 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// The tests that take minutes or hours, which `test` leaves out
+    Long {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// What no compiler checks: sizes of files, layering, stubs, the top level
     Tidy,
     /// The simulator: `cargo xtask sim --seed 7`
@@ -57,6 +62,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Ci => ci::ci(),
         Chore::Test { rest } => ci::test(&rest),
+        Chore::Long { rest } => ci::long(&rest),
         Chore::Tidy => tidy::tidy(&run::root()?),
         Chore::Sim { rest } => ci::sim(&rest),
         Chore::Demo { step } => demo::demo(step),
