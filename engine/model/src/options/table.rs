@@ -48,9 +48,8 @@ pub const OPTIONS: &[VolumeOption] = &[
     VolumeOption {
         key: "ack",
         default: "quorum",
-        kind: Kind::Word(&["quorum", "leader", "all"]),
-        help: "Whose journals a write waits for: a commit quorum's, the leader's alone (asynchronous replication), or those \
-               of all bricks in sync. fsync waits for a quorum's disks in every mode.",
+        kind: Kind::Word(&["quorum"]),
+        help: "Whose journals a write waits for: a commit quorum's. fsync waits for a quorum's disks.",
     },
     VolumeOption {
         key: "sync",
@@ -85,8 +84,8 @@ pub const OPTIONS: &[VolumeOption] = &[
     VolumeOption {
         key: "max-lag",
         default: "off",
-        kind: Kind::Bytes { least: MIB, most: TIB, words: &["off"] },
-        help: "With ack=leader: how many bytes a brick may be behind before writers wait.",
+        kind: Kind::Word(&["off"]),
+        help: "How many bytes a brick may be behind before writers wait: no limit.",
     },
     VolumeOption {
         key: "log.retain-bytes",
@@ -210,7 +209,7 @@ mod tests {
     fn wrong_values_say_what_is_right() {
         let table = [
             ("ack", "quorom", "did you mean 'quorum'?"),
-            ("ack", "x", "use quorum, leader, all"),
+            ("ack", "x", "use quorum"),
             ("sync", "soon", "give a time such as 500ms, 2s or 7d, or always"),
             ("peer-timeout", "1ms", "use 500ms to 10m"),
             ("window", "7", "use 2MiB to 4GiB"),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rfs_model::Index;
 use rfs_model::segment::DATA_OFFSET;
@@ -81,6 +81,12 @@ impl Journal {
         log.collect_spares();
         log.recycle_released(SystemTime::now());
         log.put_away();
+    }
+
+    /// How much of the released log stays, in bytes and by age, from now on.
+    pub fn retain(&mut self, bytes: u64, age: Duration) {
+        let mut log = self.log.borrow_mut();
+        (log.options.retain_bytes, log.options.retain_age) = (bytes, age);
     }
 
     /// Keeps all records from `index` on, released or not.

@@ -87,11 +87,16 @@ impl Mounts {
     }
 
     pub fn detach(&mut self, id: ConnId) -> Option<MountConn> {
+        let conn = self.forget(id)?;
+        conn.outbox.close();
+        Some(conn)
+    }
+
+    fn forget(&mut self, id: ConnId) -> Option<MountConn> {
         let conn = self.conns.remove(&id)?;
         if self.sessions.get(&conn.session) == Some(&id) {
             self.sessions.remove(&conn.session);
         }
-        conn.outbox.close();
         Some(conn)
     }
 
@@ -184,11 +189,11 @@ impl Mounts {
     pub fn dismiss_unless(&mut self, word: &ToMount, keep: impl Fn(&MountConn) -> bool) {
         let gone: Vec<ConnId> = self.conns.iter().filter(|(_, c)| !keep(c)).map(|(id, _)| *id).collect();
         for id in gone {
-            if let Some(conn) = self.conns.remove(&id) {
-                self.sessions.remove(&conn.session);
+            if let Some(conn) = self.conns.get(&id) {
                 conn.say(word);
                 conn.outbox.finish();
             }
+            self.forget(id);
         }
     }
 }

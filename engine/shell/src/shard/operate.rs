@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rfs_core::consensus::api::Input;
 use rfs_model::admin::Operation;
@@ -110,6 +111,13 @@ impl Inner {
     pub(super) fn adopt_state(&mut self, state: VolumeState) {
         self.options = Options::of(&state);
         self.state = state;
+        self.retain_log();
+    }
+
+    /// Keeps as much of the log for bricks that are away as the options say.
+    pub(super) fn retain_log(&mut self) {
+        let age = Duration::from_secs(self.options.retain_age_s);
+        self.journal.retain(self.options.retain_bytes, age);
     }
 
     pub(super) fn operate(

@@ -109,6 +109,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         end: RefCell::new(None),
         ended: Cell::new(None),
     });
+    shard.inner.borrow_mut().retain_log();
     shard.inner.borrow_mut().start_links(&shard);
     glommio::spawn_local(Rc::clone(&shard).run()).detach();
     Ok(shard)
