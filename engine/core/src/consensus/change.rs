@@ -172,7 +172,7 @@ impl Consensus {
                 && !config.has(*brick)
                 && progress.mode == Mode::Stream
                 && near(progress.journaled, marks.last)
-                && near(progress.applied, marks.committed);
+                && near(progress.applied, marks.durable);
             progress.short_us = if short { progress.short_us.or(Some(now)) } else { None };
         }
     }

@@ -19,12 +19,13 @@ impl Consensus {
             self.note_news();
         }
         if self.marks.committed >= self.entry().at.index
-            && let ConfigRecord::Joint { new, .. } = self.record().clone()
+            && let ConfigRecord::Joint { new, .. } = self.record()
         {
+            let config = new.clone();
             if let Role::Leader(lead) = &mut self.role {
                 lead.own_joint = false;
             }
-            self.append_config(ConfigRecord::Final { config: new });
+            self.append_config(ConfigRecord::Final { config });
             return self.advance();
         }
         self.advance_durable();
@@ -32,20 +33,21 @@ impl Consensus {
 
     pub(super) fn set_committed(&mut self, upto: Index) {
         let config = self.entry().at.index;
-        if config > self.marks.committed && config <= upto {
+        let reached = config > self.marks.committed && config <= upto;
+        self.marks.committed = upto;
+        self.out.push(Effect::Committed { upto });
+        if reached {
             self.review = true;
             self.out.push(Effect::ConfigCommitted);
             self.tell_released_seats();
         }
-        self.marks.committed = upto;
-        self.out.push(Effect::Committed { upto });
     }
 
+    /// Followers shall hear soon of what moved.
     fn note_news(&mut self) {
         let now = self.now_us;
         if let Role::Leader(lead) = &mut self.role {
-            let up_to_date = lead.progress.values().all(|p| p.told_committed >= lead.first);
-            lead.news_us = lead.news_us.filter(|_| !up_to_date).or(Some(now));
+            lead.news_us = lead.news_us.or(Some(now));
         }
     }
 
@@ -113,6 +115,7 @@ impl Consensus {
         if durable > self.marks.durable {
             self.marks.durable = durable;
             self.out.push(Effect::Durable { upto: durable });
+            self.note_news();
         }
     }
 

@@ -93,12 +93,19 @@ impl Consensus {
         }
     }
 
+    /// Stores the configuration at a witness that has not stored it.
     fn store(&mut self, to: SeatId) {
-        let (term, leader, entry) = (self.hard.term, self.me, self.hard.config.clone());
         let Role::Leader(lead) = &self.role else { return };
-        if lead.seats.get(&to).is_some_and(|seat| seat.stored != Some(entry.at)) {
-            self.out.push(Effect::SendSeat { to, message: WitnessRequest::Store { term, leader, entry } });
+        let at = self.entry().at;
+        if lead.seats.get(&to).is_some_and(|seat| seat.stored != Some(at)) {
+            self.tell_config(to);
         }
+    }
+
+    /// Tells any witness of the configuration.
+    pub(super) fn tell_config(&mut self, to: SeatId) {
+        let (term, leader, entry) = (self.hard.term, self.me, self.hard.config.clone());
+        self.out.push(Effect::SendSeat { to, message: WitnessRequest::Store { term, leader, entry } });
     }
 
     /// What goes with every frame of this leader.

@@ -131,6 +131,7 @@ pub(super) struct Progress {
     pub short_us: Option<u64>,
     /// What the last frame told it.
     pub told_committed: Index,
+    pub told_durable: Index,
     pub told_sync: Index,
     /// The nonce answered last, and when.
     pub vouched_us: Option<(u64, u64)>,
@@ -156,6 +157,7 @@ impl Progress {
             leaving: false,
             short_us: None,
             told_committed: Index::ZERO,
+            told_durable: Index::ZERO,
             told_sync: Index::ZERO,
             vouched_us: None,
         }

@@ -27,6 +27,16 @@ impl Consensus {
         for brick in bricks {
             self.ship(brick);
         }
+        self.forget_news();
+    }
+
+    fn forget_news(&mut self) {
+        let Role::Leader(lead) = &self.role else { return };
+        let pulse = self.pulse(lead);
+        let known = lead.progress.iter().all(|(brick, progress)| !self.lacks_news(*brick, progress, pulse));
+        if let (true, Role::Leader(lead)) = (known, &mut self.role) {
+            lead.news_us = None;
+        }
     }
 
     fn ship(&mut self, to: NodeId) {
@@ -71,20 +81,27 @@ impl Consensus {
         self.out.push(Effect::Ship { to, header: AppendHeader { pulse, prev }, from, upto });
     }
 
-    /// Sends the commit index by itself when no append has carried it for a while, and a wanted sync at once.
+    /// Sends what moved by itself when no append has carried it for a while, and a wanted sync at once.
     fn tell_news(&mut self, to: NodeId, pulse: Pulse) {
         let Role::Leader(lead) = &self.role else { return };
         let Some(progress) = lead.progress.get(&to) else { return };
         let late = lead.news_us.is_some_and(|since| self.now_us >= since + self.timing.notice_us);
-        if pulse.sync_to > progress.told_sync || (late && pulse.committed > progress.told_committed) {
+        if pulse.sync_to > progress.told_sync || (late && self.lacks_news(to, progress, pulse)) {
             self.send_pulse(to);
         }
+    }
+
+    /// The commit index is news to all, the durable one to learners, who follow it.
+    fn lacks_news(&self, brick: NodeId, progress: &Progress, pulse: Pulse) -> bool {
+        let learner = !self.record().configs().all(|config| config.has(brick));
+        pulse.committed > progress.told_committed || (learner && pulse.durable > progress.told_durable)
     }
 
     /// Notes what a frame carries.
     pub(super) fn told(&mut self, to: NodeId, pulse: Pulse) {
         self.change(to, |progress| {
             progress.told_committed = progress.told_committed.max(pulse.committed);
+            progress.told_durable = progress.told_durable.max(pulse.durable);
             progress.told_sync = progress.told_sync.max(pulse.sync_to);
         });
     }

@@ -78,6 +78,8 @@ pub struct Net {
     pub loss: u64,
     pub value: u64,
     pub trace: bool,
+    /// A log does not begin at the beginning.
+    pub trimmed: bool,
 }
 
 pub const SEAT: usize = 9;
@@ -113,6 +115,7 @@ impl Net {
             loss: 0,
             value: 0,
             trace: false,
+            trimmed: false,
         };
         (0..bricks).for_each(|n| net.start(n));
         net
@@ -448,8 +451,18 @@ impl Net {
             }
             Effect::RoleChanged => self.role_changed(n),
             Effect::LeaveDone { clean, last } => self.bricks[n].left = Some((clean, last)),
-            Effect::NeedsResync { to } => self.at(5 * MS, self.life(n), Event::Copy(to)),
-            Effect::ConfigCommitted | Effect::Diverged { .. } => {}
+            Effect::NeedsResync { to } => {
+                let view =
+                    self.core(n).and_then(|core| core.bricks().into_iter().find(|view| view.brick == to));
+                let promoted = self.core(n).is_some_and(|core| core.term().lineage().0 > 0);
+                assert!(promoted || self.trimmed, "nothing was trimmed, and {view:?} needs a copy");
+                self.at(5 * MS, self.life(n), Event::Copy(to));
+            }
+            Effect::Diverged { common } => {
+                let promoted = self.core(n).is_some_and(|core| core.term().lineage().0 > 0);
+                assert!(promoted, "{n} has committed what the leader lacks, after {common}");
+            }
+            Effect::ConfigCommitted => {}
         }
     }
 

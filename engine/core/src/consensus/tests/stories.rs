@@ -343,6 +343,7 @@ fn a_leader_may_forget_the_beginning_of_its_log_and_send_a_copy_instead() {
         write(&mut net);
     });
     let base = net.bricks[leader].disk.get(net.bricks[leader].committed).at;
+    net.trimmed = true;
     net.step(leader, Input::Trimmed { base });
     write(&mut net);
     net.start(1 - leader);
