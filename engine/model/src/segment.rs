@@ -174,7 +174,7 @@ mod tests {
     fn the_layout_is_frozen() {
         let hex: String = sample().to_bytes(Side::Segment).iter().map(|b| format!("{b:02x}")).collect();
         let golden = "7266732d73656731030000000000000064000000000000000700000000000000\
-                      78000000000000000000000400000000efbeadde020000000000000079cd7fe9";
+                      78000000000000000000000400000000efbeadde020000000000000087cb85f4";
         assert_eq!(hex, golden);
     }
 
