@@ -17,19 +17,16 @@ pub fn ci() -> Result<()> {
     test(&[])
 }
 
-/// nextest shows more and kills what hangs; without it plain `cargo test` runs the same tests.
+/// Plain `cargo test`, one profile. `--full` sets `RFS_FULL`, with which the tests take their long forms.
 pub fn test(rest: &[String]) -> Result<()> {
     packages::install()?;
-    if have("cargo-nextest") {
-        run(cargo().args(["nextest", "run", "--workspace"]).args(rest))?;
-        return run(cargo().args(["test", "--workspace", "--doc", "--quiet"]));
+    let (full, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| *word == "--full");
+    let mut command = cargo();
+    command.args(["test", "--workspace"]).args(rest);
+    if !full.is_empty() {
+        command.env("RFS_FULL", "1");
     }
-    run(cargo().args(["test", "--workspace"]).args(rest))
-}
-
-pub fn long(rest: &[String]) -> Result<()> {
-    packages::install()?;
-    run(cargo().args(["test", "--workspace", "--release"]).args(rest).args(["--", "--ignored"]))
+    run(&mut command)
 }
 
 pub fn sim(rest: &[String]) -> Result<()> {

@@ -23,14 +23,9 @@ struct Args {
 enum Chore {
     /// Format, lints, tidy, licences (where cargo-deny is there), tests
     Ci,
-    /// All tests of the workspace; installs the programs they need
+    /// All tests of the workspace; installs the programs they need. `--full`: in their long forms
     Test {
-        /// Handed on to `cargo test` (or nextest)
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
-    },
-    /// The tests that take minutes or hours, which `test` leaves out
-    Long {
+        /// Handed on to `cargo test`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
@@ -62,7 +57,6 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().chore {
         Chore::Ci => ci::ci(),
         Chore::Test { rest } => ci::test(&rest),
-        Chore::Long { rest } => ci::long(&rest),
         Chore::Tidy => tidy::tidy(&run::root()?),
         Chore::Sim { rest } => ci::sim(&rest),
         Chore::Demo { step } => demo::demo(step),
