@@ -215,7 +215,6 @@ tagged!(WitnessRequest, "a witness request", {
 /// Witness to brick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "a message lives for one call; configurations are rare")]
-#[allow(clippy::large_enum_variant, reason = "rare messages, made and taken apart at once")]
 pub enum WitnessReply {
     /// A refusal carries the stored configuration, so that the candidate can name whom it waits for.
     Vote { term: Term, pre: bool, verdict: Verdict, config: Option<ConfigEntry> },

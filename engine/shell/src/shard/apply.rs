@@ -218,6 +218,14 @@ impl Inner {
         self.adopt_state(state);
         self.proposals_applied(index);
         (shard.around.volume_changed)(&self.state);
+        let (dir, state) = (shard.path.clone(), self.state.clone());
+        glommio::spawn_local(async move {
+            let save = move || super::life::save_volume(&dir, &state);
+            if let Err(e) = glommio::executor().spawn_blocking(save).await {
+                tracing::warn!("the volume's state is not noted beside the brick: {e}");
+            }
+        })
+        .detach();
         self.check_mounts_allowed();
     }
 

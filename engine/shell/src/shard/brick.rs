@@ -85,7 +85,19 @@ impl NodeBricks {
             let path = path.to_owned();
             blocking(move || start::begin_blank(&path, label)).await?;
         }
-        let shard = start::open(around, path, volume).await?;
+        let shard = match start::open(around.clone(), path, volume).await {
+            Ok(shard) => shard,
+            Err(unfit) => {
+                let others = life::load_volume(path).is_some_and(|state| state.bricks.len() > 1);
+                if !unfit.copy_helps || !others {
+                    return Err(unfit.why);
+                }
+                tracing::error!("{}: the brick begins anew and is copied from the others", unfit.why);
+                let dir = path.to_owned();
+                blocking(move || start::begin_blank(&dir, label)).await?;
+                start::open(around, path, volume).await.map_err(|unfit| unfit.why)?
+            }
+        };
         self.shards.borrow_mut().insert(volume, shard);
         Ok(())
     }
@@ -169,12 +181,13 @@ fn label_of(path: &Path) -> Result<Option<Label>, String> {
 /// What an interrupted attempt left is made anew. Durable on return.
 async fn lay_out(state: &VolumeState, path: &Path) -> Result<(), String> {
     let (bricks, log) = (state.bricks.iter().map(|b| b.node).collect::<Vec<_>>(), path.join(".rfs/log"));
-    let dir = path.to_owned();
+    let (dir, noted) = (path.to_owned(), state.clone());
     blocking(move || {
         for leftover in ["index.redb", "log", "limbo", "orphans"] {
             remove(&dir.join(".rfs").join(leftover))?;
         }
         Tree::create(&dir, &tree::Limits::default(), start::ROOT, Bytes::new()).map_err(|e| e.to_string())?;
+        life::save_volume(&dir, &noted).map_err(|e| e.to_string())?;
         let hard = HardState::genesis(&bricks).to_file();
         durable::replace(&life::hard_state_path(&dir), &hard).map_err(|e| e.to_string())
     })

@@ -39,8 +39,8 @@ struct Found {
 /// Opens the brick in `path` and starts its task.
 ///
 /// # Errors
-/// One line that names the file and says what to do. Nothing runs then.
-pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) -> Result<Rc<Shard>, String> {
+/// [`Unfit`]: one line that names the file. Nothing runs then.
+pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) -> Result<Rc<Shard>, Unfit> {
     let found = look(path)?;
     let state = volume_state(&found, path).await?;
     let options = Options::of(&state);
@@ -49,14 +49,14 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     let committed = summary.committed;
     let single = state.bricks.len() == 1;
     if let Some(rot) = found.recovered.rot.as_ref().filter(|_| single) {
-        return Err(format!(
+        return Err(Unfit::of(format!(
             "{}: records {} to {} are damaged at offset {} ({}), and no other brick has them",
             rot.segment.display(),
             rot.from,
             rot.upto,
             rot.offset,
             rot.problem
-        ));
+        )));
     }
     let seed = u64::from_le_bytes(random::<8>().map_err(|e| format!("no randomness: {e}"))?);
     let timing = timing(&options);
@@ -126,10 +126,30 @@ fn timing(options: &Options) -> Timing {
     }
 }
 
-fn look(path: &Path) -> Result<Found, String> {
+/// Why a brick does not start.
+pub(super) struct Unfit {
+    pub why: String,
+    /// What is damaged can be had from another brick.
+    pub copy_helps: bool,
+}
+
+impl Unfit {
+    fn of(why: String) -> Self {
+        Self { why, copy_helps: false }
+    }
+}
+
+impl From<String> for Unfit {
+    fn from(why: String) -> Self {
+        Self::of(why)
+    }
+}
+
+fn look(path: &Path) -> Result<Found, Unfit> {
     let one_line = |e: &dyn std::fmt::Display| e.to_string();
     let hard = read_hard(path)?;
-    let tree = Tree::open(path, &tree::Limits::default()).map_err(|e| one_line(&e))?;
+    let tree = Tree::open(path, &tree::Limits::default())
+        .map_err(|e| Unfit { copy_helps: matches!(e, tree::Fault::Index { .. }), why: e.to_string() })?;
     let checkpoint = tree.checkpoint().map_err(|e| one_line(&e))?;
     let options = journal::Options { trusted_upto: checkpoint.index, ..journal::Options::default() };
     let (mut journal, mut recovered) =
@@ -150,13 +170,13 @@ fn look(path: &Path) -> Result<Found, String> {
         start = Start::Suspect;
     }
     if recovered.last.index < checkpoint.index {
-        return Err(format!(
-            "the log in {}/.rfs/log ends at record {}, before the tree's checkpoint {}: \
-             the brick must be copied anew ('rfs-tools brick replace')",
+        let why = format!(
+            "the log in {}/.rfs/log ends at record {}, before the tree's checkpoint {}",
             path.display(),
             recovered.last.index,
             checkpoint.index
-        ));
+        );
+        return Err(Unfit { why, copy_helps: true });
     }
     let front = if checkpoint.state.is_empty() {
         Front::new(Limits::default())
