@@ -102,9 +102,14 @@ impl HeaderCopy {
         self.pending.truncate(keep);
     }
 
-    /// The executor's descriptor to sync with, when there is something to sync; from now on there is not.
+    /// The executor's descriptor to sync with, when there is something to sync; from now on there is not. The
+    /// descriptor is given back when there was nothing.
     pub(super) fn take_dirty(&mut self) -> Result<Option<Rc<BufferedFile>>> {
-        if self.dirty { self.take().map(Some) } else { Ok(None) }
+        if self.dirty {
+            return self.take().map(Some);
+        }
+        self.ring.close();
+        Ok(None)
     }
 
     /// The executor's descriptor, to sync everything with.

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::ReadWriteFlags;
@@ -51,11 +52,23 @@ pub(super) type Result<T> = std::result::Result<T, JournalError>;
 #[derive(Clone, Default)]
 pub(super) struct Disk {
     watch: Option<Arc<dyn Watch>>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Disk {
     pub(super) fn new(watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { watch }
+        Self { watch, stop: Arc::default() }
+    }
+
+    /// The journal is being closed: long work in the background is not worth finishing.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// An error once the journal is being closed.
+    pub(super) fn go_on(&self, path: &Path) -> Result<()> {
+        let cancelled = JournalError::Io { doing: "prepare", path: path.to_owned(), errno: libc::ECANCELED };
+        if self.stop.load(Ordering::Relaxed) { Err(cancelled) } else { Ok(()) }
     }
 
     fn watched<T>(&self, call: Call, path: &Path, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {

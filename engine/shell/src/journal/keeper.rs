@@ -3,8 +3,6 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -26,7 +24,7 @@ pub(super) struct Keeper {
     jobs: Option<Sender<Job>>,
     results: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
-    stop: Arc<AtomicBool>,
+    stop: Disk,
     /// Jobs without a result yet.
     outstanding: usize,
     /// Of those, the ones that end in a spare.
@@ -39,11 +37,10 @@ impl Keeper {
         let (jobs, inbox) = channel::<Job>();
         let (outbox, results) = channel();
         let place = dir.clone();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let stop = disk.clone();
         let run = move || {
             for job in inbox {
-                if stopped.load(Ordering::Relaxed) || outbox.send(work(&disk, &dir, job)).is_err() {
+                if disk.go_on(&dir).is_err() || outbox.send(work(&disk, &dir, job)).is_err() {
                     break;
                 }
             }
@@ -93,10 +90,10 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
-    /// Waits for the job in hand, so that nobody writes to the directory once the journal is gone. Jobs not begun are
+    /// Waits for the call in hand, so that nobody writes to the directory once the journal is gone. Jobs not done are
     /// dropped: the next start finds the same work again.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.stop();
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

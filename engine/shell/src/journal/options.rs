@@ -24,7 +24,8 @@ pub struct Options {
     pub retain_age: Duration,
     /// Segments of full size kept ready ahead of need.
     pub spares: usize,
-    /// Records up to here are in a checkpoint: at open their payloads are not read when the header copy vouches for them.
+    /// Records up to here are in a checkpoint: at open the header copy's word is taken for them, read or not. Damage among
+    /// them shows when they are read.
     pub trusted_upto: Index,
     /// The header copy becomes durable this long after the records at the latest.
     pub copy_interval: Duration,

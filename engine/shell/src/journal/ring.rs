@@ -28,6 +28,11 @@ impl Ring {
         self.0 = Some(ring.clone());
         Ok(ring)
     }
+
+    /// Gives the descriptor back, until it is needed again.
+    pub(super) fn close(&mut self) {
+        self.0 = None;
+    }
 }
 
 fn error(doing: &'static str, path: &Path, error: &GlommioError<()>) -> JournalError {

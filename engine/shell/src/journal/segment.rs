@@ -62,6 +62,11 @@ impl Sparse {
         }
     }
 
+    /// Notes where a record lies, whatever the distance.
+    pub(super) fn mark(&mut self, first: Index, index: Index, offset: u64) {
+        self.0.push(((index.0 - first.0) as u32, offset as u32));
+    }
+
     fn before(&self, first: Index, index: Index) -> (Index, u64) {
         let delta = (index.0 - first.0) as u32;
         let at = self.0.partition_point(|(d, _)| *d <= delta).checked_sub(1).and_then(|i| self.0.get(i));
@@ -127,6 +132,11 @@ impl Segment {
     /// The executor's descriptor of the same open file.
     pub(super) fn ring(&self) -> Result<Rc<BufferedFile>> {
         self.ring.borrow_mut().of(&self.file, &self.path)
+    }
+
+    /// A full segment is synced once and then seldom used: gives its second descriptor back.
+    pub(super) fn close_ring(&self) {
+        self.ring.borrow_mut().close();
     }
 
     /// The nearest known place at or before a record of this segment.

@@ -171,6 +171,9 @@ impl Log {
         self.synced = self.synced.max(upto);
         for segment in segments {
             segment.copy.borrow_mut().write(&self.disk, upto)?;
+            if !Rc::ptr_eq(segment, self.active()) {
+                segment.close_ring();
+            }
         }
         if self.floor > Index::ZERO && self.synced >= self.floor {
             self.floor = Index::ZERO;

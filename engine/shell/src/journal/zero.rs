@@ -26,6 +26,7 @@ pub(super) fn zero(disk: &Disk, path: &Path, from: u64, upto: u64) -> Result<()>
     let file = direct.map_or_else(|| Disk::open(path), Ok)?;
     let mut at = from;
     while at < upto {
+        disk.go_on(path)?;
         let len = (upto - at).min(CHUNK);
         disk.write(&file, path, &ZEROS.0[..len as usize], at)?;
         at += len;

@@ -142,7 +142,7 @@ fn walk(pieces: &mut [Piece], gathered: &mut Gathered, trusted_upto: Index) -> O
         };
         let trusted = scope.limit.is_some_and(|limit| limit.prev() <= trusted_upto);
         let scanned = trusted.then(|| scope.trust(gathered)).flatten();
-        let scanned = scanned.unwrap_or_else(|| scope.scan(gathered));
+        let scanned = scanned.unwrap_or_else(|| scope.scan(gathered, trusted_upto));
         let (stopped, offset) = (scanned.stopped, scanned.end);
         (piece.scanned, piece.last) = (Some(scanned), gathered.at.index);
         if let Some(problem) = stopped {

@@ -51,8 +51,16 @@ impl Scope<'_> {
         self.limit.is_some_and(|limit| index >= limit)
     }
 
-    /// Reads and checks all records.
-    pub(super) fn scan(self, gathered: &mut Gathered) -> Scanned {
+    /// What the header copy says of the record behind `at`, if it is in a checkpoint: then nothing but a peer that is
+    /// behind needs its payload, and the log need not end at a damage.
+    fn stand_in(&self, at: &Position, trusted_upto: Index) -> Option<Meta> {
+        let meta = self.vouched.get(at.index.next())?;
+        let needed = meta.index > trusted_upto || meta.kind == RecordKind::Config;
+        (!needed && meta.chain == at.chain && meta.term >= at.term).then_some(meta)
+    }
+
+    /// Reads and checks all records. Up to `trusted_upto` the header copy's word stands for damaged ones.
+    pub(super) fn scan(self, gathered: &mut Gathered, trusted_upto: Index) -> Scanned {
         let mut window = Window::new(self.file, self.header.bytes);
         let (mut end, mut sparse, mut uncopied) = (DATA_OFFSET, Sparse::default(), Vec::new());
         let stopped = loop {
@@ -61,7 +69,14 @@ impl Scope<'_> {
             }
             let meta = match window.record(end, &gathered.at) {
                 Ok(meta) => meta,
-                Err(problem) => break Some(problem),
+                Err(problem) => match self.stand_in(&gathered.at, trusted_upto) {
+                    Some(meta) => {
+                        let behind = end + meta.stored_bytes() as u64;
+                        sparse.mark(self.header.first, meta.index.next(), behind);
+                        meta
+                    }
+                    None => break Some(problem),
+                },
             };
             if meta.kind == RecordKind::Config {
                 gathered.configs.extend(window.payload(end, &meta));

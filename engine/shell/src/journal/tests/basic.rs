@@ -152,9 +152,21 @@ fn trusted_segments_are_taken_from_their_header_copies() {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[9000] ^= 1;
         std::fs::write(&path, bytes).unwrap();
+        // And in the segment that holds record 600, the header of record 590.
+        let path = damage_header(&wrote[589], dir.path());
         let options = Options { trusted_upto: Index(600), ..small() };
         let (journal, recovered) = Journal::open(dir.path(), options).unwrap();
         assert_eq!((recovered.last.index, recovered.rot.clone()), (Index(700), None));
+        for from in [591, 600] {
+            let good = journal.read(Index(from), Index(700), 1 << 20).await.unwrap();
+            assert_eq!(good[0], wrote[from as usize - 1]);
+        }
+        let error = journal.read(Index(590), Index(700), 1 << 20).await.unwrap_err();
+        assert!(
+            error.is_damage() && error.to_string().contains("record 590"),
+            "{error} in {}",
+            path.display()
+        );
         let tail = journal.read(Index(650), Index(700), 1 << 20).await.unwrap();
         assert_eq!(tail, wrote[649..649 + tail.len()]);
         let error = journal.read(Index(1), Index(9), 1 << 20).await.unwrap_err();
@@ -165,4 +177,20 @@ fn trusted_segments_are_taken_from_their_header_copies() {
         let (_, recovered) = open(dir.path());
         assert_eq!(recovered.rot.map(|r| (r.from, r.upto)), Some((Index(1), Index(700))));
     });
+}
+
+/// Damages a record's header on the disk, and says in which file.
+fn damage_header(record: &Record, dir: &std::path::Path) -> std::path::PathBuf {
+    let header = record.meta.header();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(header.len()).position(|w| w == header);
+        if let (Some(at), true) = (at, path.extension().is_some_and(|e| e == "seg")) {
+            bytes[at + 10] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            return path;
+        }
+    }
+    panic!("record {} is nowhere", record.meta.index);
 }

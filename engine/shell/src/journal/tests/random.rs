@@ -141,9 +141,22 @@ impl History {
 
     /// The crash is over: what came back is the log now.
     pub(super) fn adopt(&mut self, recovered: &Recovered) {
+        let lost = self.model.from(recovered.last.index.next()).to_vec();
         self.model.truncate_after(recovered.last.index);
         self.model.synced = self.model.synced.max(recovered.synced);
         self.released = self.released.min(recovered.last.index);
+        // As a leader would: some of what was lost comes again. What stood behind it must not join on by itself.
+        if self.random.below(2) == 0 && recovered.rot.is_none() {
+            self.append_some(&lost);
+        }
+    }
+
+    fn append_some(&mut self, records: &[Record]) {
+        if !records.is_empty() {
+            let count = 1 + self.random.below(records.len() as u64) as usize;
+            self.journal().append(&records[..count]).expect("appended");
+            self.model.records.extend_from_slice(&records[..count]);
+        }
     }
 
     /// Makes the directory what a power cut leaves of it.
@@ -231,10 +244,8 @@ impl History {
         // Half of the time the same records come again, some of them.
         let again: Vec<_> = self.model.from(index.next()).to_vec();
         self.model.truncate_after(index);
-        if !again.is_empty() && self.random.below(2) == 0 {
-            let count = 1 + self.random.below(again.len() as u64) as usize;
-            self.journal().append(&again[..count]).expect("appended");
-            self.model.records.extend_from_slice(&again[..count]);
+        if self.random.below(2) == 0 {
+            self.append_some(&again);
         }
     }
 
