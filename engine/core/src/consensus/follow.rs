@@ -215,12 +215,14 @@ impl Consensus {
         self.regain_trust();
         let member = self.record().configs().all(|config| config.has(self.me));
         let Role::Follower(follower) = &self.role else { return };
-        if self.voting_trust() != Trust::Sound || follower.agreed < self.gate.min(follower.leader_committed) {
-            return;
-        }
-        let durable = follower.leader_durable;
+        // What this brick has committed behind `agreed` may be another record than the leader's durable one.
+        let durable = follower.leader_durable.min(follower.agreed);
         let sure = if member { follower.leader_committed } else { follower.leader_committed.min(durable) };
         let committed = sure.min(follower.agreed);
+        // The tree may show what a leader had committed and not made durable: the first word covers that.
+        if self.voting_trust() != Trust::Sound || committed < self.gate.min(follower.leader_committed) {
+            return;
+        }
         if committed > self.marks.committed {
             self.gate = Index::ZERO;
             self.set_committed(committed);
