@@ -38,6 +38,8 @@ pub struct Disk {
     /// The tree as the page cache shows it, and the last record in it.
     pub tree: MemTree,
     pub tree_at: Index,
+    /// That record's header checksum, 0 where the tree comes from a checkpoint.
+    pub tree_crc: u32,
     pub clean: bool,
     /// The boot of the machine in which the brick was started last.
     pub life_boot: u64,
@@ -77,6 +79,7 @@ impl Disk {
             checkpoint: Checkpoint { index: Index::ZERO, tree: tree.clone(), state: Bytes::new() },
             tree,
             tree_at: Index::ZERO,
+            tree_crc: 0,
             clean: true,
             life_boot: 0,
         }
@@ -147,7 +150,7 @@ impl Disk {
         (self.base, self.base_crc) = (at, crc);
         self.records.clear();
         self.synced = at.index;
-        (self.tree, self.tree_at) = (copy.tree.clone(), copy.index);
+        (self.tree, self.tree_at, self.tree_crc) = (copy.tree.clone(), copy.index, crc);
         self.checkpoint = copy;
     }
 
@@ -176,14 +179,30 @@ impl Disk {
         self.cut(Index(kept));
         let shown =
             rng.within(self.checkpoint.index.0, self.tree_at.0.min(kept).max(self.checkpoint.index.0));
-        (self.tree, self.tree_at) = (self.checkpoint.tree.clone(), self.checkpoint.index);
+        self.forget_effects();
         for index in self.checkpoint.index.0 + 1..=shown {
             let record = self.get(Index(index)).expect("it was kept").clone();
             if let Some(stamped) = outcome(&record) {
                 self.tree.apply(record.meta.index, &stamped).expect("it was applied before");
             }
-            self.tree_at = record.meta.index;
+            self.shows(&record);
         }
+    }
+
+    /// Notes the newest record in the tree.
+    pub fn shows(&mut self, record: &Record) {
+        (self.tree_at, self.tree_crc) = (record.meta.index, record.meta.crc());
+    }
+
+    /// The tree is as the checkpoint has it.
+    pub fn forget_effects(&mut self) {
+        (self.tree, self.tree_at, self.tree_crc) = (self.checkpoint.tree.clone(), self.checkpoint.index, 0);
+    }
+
+    /// Whether the newest record in the tree is one of the log's.
+    #[must_use]
+    pub fn explains_tree(&self) -> bool {
+        self.tree_crc == 0 || self.crc_at(self.tree_at) == Some(self.tree_crc)
     }
 
     #[must_use]

@@ -84,7 +84,10 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
         stats.elections, stats.committed, stats.acknowledged
     );
     println!("{} reads, {} full copies, {} recoveries", stats.reads, stats.copies, stats.converged);
-    println!("{} records taken back by power cuts of too many", stats.taken_back);
+    println!(
+        "{} records taken back by power cuts of too many; {} trees showed such",
+        stats.taken_back, stats.unexplained
+    );
     let faults: Vec<String> = stats.faults.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     println!("faults: {}", faults.join(", "));
 }

@@ -29,12 +29,11 @@ impl Running<'_> {
     /// The core knows a commit index that covers all that the tree may have seen.
     fn converge(&mut self) {
         let through = self.p.committed;
-        if self.disk.tree_at > through {
-            // What the log lost by power cuts of too many, the tree may still show: a brick that adopts or copies is not
-            // simulated.
+        if self.disk.tree_at > through || !self.disk.explains_tree() {
+            // What the log lost by power cuts of too many, the tree may still show: adoption is not simulated.
             assert!(self.out.oracle.lossy, "the tree shows {}, {through} is known", self.disk.tree_at);
             self.out.stats.unexplained += 1;
-            self.disk.tree = self.disk.checkpoint.tree.clone();
+            self.disk.forget_effects();
         }
         let from = self.disk.checkpoint.index.next();
         let window: Vec<(Index, Stamped)> = self
@@ -53,6 +52,7 @@ impl Running<'_> {
         bench.redo(&plan, &window).expect("recovery");
         self.disk.tree = bench.into_tree();
         self.disk.tree_at = through;
+        self.disk.tree_crc = self.disk.crc_at(through).unwrap_or_default();
         self.p.torn = false;
         self.p.checkpoint_wanted = true;
         self.out.stats.converged += 1;
@@ -98,7 +98,9 @@ impl Running<'_> {
                 self.apply_front(index, &stamped);
             }
         }
-        self.disk.tree_at = self.disk.tree_at.max(index);
+        if index > self.disk.tree_at {
+            self.disk.shows(record);
+        }
     }
 
     fn apply_front(&mut self, index: Index, stamped: &Stamped) {
