@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Index;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use std::{fs, io, thread};
 
@@ -10,6 +11,7 @@ use crate::disk::Disk;
 use crate::holder::{Holder, Plan, new_uuid};
 use crate::host::Host;
 use crate::lock::{self, Company, Turn};
+use crate::servers::{BRICKD, MOUNTD};
 use crate::switch::{Switch, Wire};
 use crate::{binaries, folder, switch};
 
@@ -138,6 +140,24 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Where every thread of every daemon stands, for whoever looks into a hang; needs gdb.
+    fn keep_stacks(&self) {
+        for host in self.hosts.values().filter(|_| kept()) {
+            for (program, pid) in
+                [BRICKD, MOUNTD].into_iter().flat_map(|p| host.pids(p).into_iter().map(move |n| (p, n)))
+            {
+                let file = host.folder().join(format!("{program}.{pid}.stacks"));
+                let pid = pid.to_string();
+                let argv = ["-batch", "-nx", "-p", &pid, "-ex", "thread apply all bt 40"];
+                let Ok(gdb) = Command::new("gdb").args(argv).output() else { return };
+                let _ = fs::write(&file, gdb.stdout);
+                eprintln!("{}: {}", host.name(), file.display());
+            }
+        }
+    }
+}
+
 impl Index<&str> for Cluster {
     type Output = Host;
 
@@ -150,18 +170,24 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if thread::panicking() {
             for host in self.hosts.values() {
-                eprint!("{}", host.log_tails(30));
+                eprint!("{}", host.log_tails(60));
             }
+            self.keep_stacks();
         }
         for host in self.hosts.values() {
             host.let_go();
         }
         self.hosts.clear();
-        if !thread::panicking() || std::env::var_os("RFS_CLUSTER_KEEP").is_none() {
+        if !thread::panicking() || !kept() {
             // A mount that is still being torn down may keep a folder busy for a moment.
             let _ = crate::wait::poll(Duration::from_secs(5), || fs::remove_dir_all(&self.folder).ok());
         }
     }
+}
+
+/// Whether the folder of a cluster whose test failed is kept, until the next run.
+fn kept() -> bool {
+    std::env::var_os("RFS_CLUSTER_KEEP").is_some()
 }
 
 fn host(cluster: &Cluster, name: &str, disk: Disk, all: &[String], programs: &Path) -> io::Result<Host> {

@@ -51,7 +51,10 @@ pub(crate) fn lose_memory(host: &Host) {
     let (image, kept) = (host.folder().join("disk.img"), host.folder().join("disk.cut"));
     let copied = Command::new("cp").arg("--sparse=always").arg(&image).arg(&kept).status();
     assert!(copied.is_ok_and(|s| s.success()), "copy the disk image");
-    host.run_within(&["umount", "/data", "/var/lib/rfs", "/disk"], LIMIT).ok();
+    // The kernel may take a moment to let go of what a killed process had open.
+    for place in ["/data", "/var/lib/rfs", "/disk"] {
+        crate::until("the disk is free", LIMIT, || host.run_within(&["umount", place], LIMIT).success());
+    }
     fs::rename(&kept, &image).expect("swap the disk image");
     mount_image(host, &image);
 }

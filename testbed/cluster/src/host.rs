@@ -196,7 +196,7 @@ impl Host {
 
     /// Takes FUSE mounts away, so that nothing can hang on them.
     pub(crate) fn let_go(&self) {
-        for (_, at, _) in self.mounts("fuse").into_iter().rev() {
+        for (_, at, _) in self.mounts("fuse.").into_iter().rev() {
             let _ = enter::run(self.init(), Door::Host, &["umount", "-l", &at], None, Duration::from_secs(5));
         }
     }
@@ -217,7 +217,36 @@ impl Host {
 fn tail(host: &str, log: &Path, lines: usize) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let all: Vec<&str> = text.lines().collect();
-    let last: String = all.iter().skip(all.len().saturating_sub(lines)).map(|l| format!("  {l}\n")).collect();
+    let shown = folded(&text);
+    let last: String =
+        shown.iter().skip(shown.len().saturating_sub(lines)).map(|l| format!("  {l}\n")).collect();
     format!("{host}: {}\n{last}", log.display())
+}
+
+/// The lines of a log, of which those that differ from one of the last few in numbers only are left out.
+fn folded(text: &str) -> Vec<&str> {
+    const LOOK_BACK: usize = 6;
+    let likeness = |line: &str| line.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let (mut kept, mut seen) = (Vec::new(), Vec::<String>::new());
+    for line in text.lines() {
+        let like = likeness(line);
+        if !seen.iter().rev().take(LOOK_BACK).any(|s| *s == like) {
+            kept.push(line);
+            seen.push(like);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_log_repeats_is_shown_once() {
+        assert_eq!(
+            folded("1 up\n2 turned away\n3 turned away\n4 up\nother\n"),
+            ["1 up", "2 turned away", "other"]
+        );
+    }
 }

@@ -73,7 +73,7 @@ impl Replica {
     /// Everything is well again: healthy, and every brick holds every line.
     #[track_caller]
     pub fn recovers(&self, written: &Written) {
-        let took = self.healed(HEALS);
+        let took = self.settled();
         println!("{}: healthy after {took:?}", written.file);
         for brick in &self.bricks {
             self.brick_holds(brick, &written.file, &written.text);

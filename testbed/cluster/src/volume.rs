@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::ran::Ran;
 use crate::servers::MOUNTD;
 use crate::tree;
+use crate::trial::HEALS;
 use crate::wait::{self, until};
 
 /// The volume of these helpers.
@@ -27,6 +28,15 @@ pub struct HealStatus {
     pub volume: String,
     pub state: String,
     pub bricks: Vec<BrickStatus>,
+    /// Who holds the witness seat.
+    #[serde(default)]
+    pub witness: Option<Witness>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Witness {
+    pub host: String,
+    pub online: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -182,6 +192,21 @@ impl Replica {
         let done = wait::holds_within(within, || self.bricks.iter().all(healthy));
         assert!(done, "not healed within {within:?}\n{}", self.status_text());
         start.elapsed()
+    }
+
+    /// Waits until the volume is healthy and, with two bricks, somebody holds the witness seat: before that, a crash is
+    /// answered by waiting.
+    #[track_caller]
+    pub fn settled(&self) -> Duration {
+        let took = self.healed(HEALS);
+        let seated =
+            |host: &String| status(&self.cluster[host]).is_ok_and(|s| s.witness.is_some_and(|w| w.online));
+        if self.bricks.len() == 2 {
+            let seated = wait::holds_within(HEALS, || self.bricks.iter().any(seated));
+            assert!(seated, "nobody holds the witness seat\n{}", self.status_text());
+            self.healed(HEALS);
+        }
+        took
     }
 
     /// Waits until every brick has applied what is committed now, by `heal-status --wait`.

@@ -73,6 +73,7 @@ impl Consensus {
             Role::Leader(_) => {
                 self.advance();
                 self.reconfigure();
+                self.announce_config();
                 self.answer_reads();
             }
             Role::Candidate(_) => self.count_votes(),
@@ -302,8 +303,6 @@ impl Consensus {
         self.hard.voted_for = Some(self.me);
         (config.in_sync, config.seat) = (vec![self.me], None);
         self.become_leader(Some(ConfigRecord::Final { config }));
-        let connected: Vec<_> = self.seats.iter().filter(|(_, seat)| seat.up).map(|(id, _)| *id).collect();
-        connected.into_iter().for_each(|seat| self.tell_config(seat));
     }
 
     /// Announces that a read can go nowhere.

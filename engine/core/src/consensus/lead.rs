@@ -1,6 +1,6 @@
 //! Leading: the first record, heartbeats, what followers and the witness acknowledge, and when to stop.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use rfs_model::config::{ConfigEntry, ConfigRecord, Position};
@@ -37,6 +37,7 @@ impl Consensus {
             round_due: false,
             seat_moved_us: None,
             news_us: None,
+            announced: None,
         });
         self.newer = None;
         self.gate = Index::ZERO;
@@ -88,12 +89,28 @@ impl Consensus {
         self.hard.config = entry;
         self.config_changed();
         self.adopt_progress();
-        for seat in self.voting_seats() {
-            self.store(seat);
+    }
+
+    /// Whether this brick cannot forget its configuration. A witness is told only then: it would refuse its vote to a brick
+    /// that knew a configuration and lost it.
+    fn config_is_durable(&self) -> bool {
+        self.config_saved() && self.marks.synced >= self.entry().at.index
+    }
+
+    /// Tells all witnesses of a new configuration: the holder of the seat must store it, and others shall stand by no brick
+    /// that does not know it.
+    pub(super) fn announce_config(&mut self) {
+        let (at, durable) = (self.entry().at, self.config_is_durable());
+        let Role::Leader(lead) = &mut self.role else { return };
+        if durable && lead.announced != Some(at) {
+            lead.announced = Some(at);
+            let connected = self.seats.iter().filter(|(_, seat)| seat.up).map(|(id, _)| *id);
+            let seats: BTreeSet<_> = connected.chain(self.voting_seats()).collect();
+            seats.into_iter().for_each(|seat| self.tell_config(seat));
         }
     }
 
-    /// Stores the configuration at a witness that has not stored it.
+    /// Stores the configuration at a holder of the seat that has not said that it did.
     fn store(&mut self, to: SeatId) {
         let Role::Leader(lead) = &self.role else { return };
         let at = self.entry().at;
@@ -102,8 +119,11 @@ impl Consensus {
         }
     }
 
-    /// Tells any witness of the configuration.
+    /// Tells any witness of the configuration, once this brick cannot forget it.
     pub(super) fn tell_config(&mut self, to: SeatId) {
+        if !self.config_is_durable() {
+            return;
+        }
         let (term, leader, entry) = (self.hard.term, self.me, self.hard.config.clone());
         self.out.push(Effect::SendSeat { to, message: WitnessRequest::Store { term, leader, entry } });
     }

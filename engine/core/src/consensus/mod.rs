@@ -106,6 +106,7 @@ pub struct Consensus {
     leave: Option<leave::Leaving>,
     /// Something happened that may call for another configuration.
     review: bool,
+    /// Number of the next request for a read index. Begins anywhere (`nonce`): no answer to an earlier life fits.
     read_ticket: u64,
     out: Vec<Effect>,
 }
@@ -162,7 +163,7 @@ impl Consensus {
             last_sync_us: now_us,
             leave: None,
             review: false,
-            read_ticket: 0,
+            read_ticket: nonce >> 2,
             out: Vec::new(),
         };
         core.begin(start);

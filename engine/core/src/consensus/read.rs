@@ -88,8 +88,9 @@ impl Consensus {
 
     pub(super) fn on_read_reply(&mut self, from: NodeId, term: Term, ticket: u64, index: Option<Index>) {
         self.see_term(term);
+        let asked = (self.nonce >> 2..self.read_ticket).contains(&ticket);
         let Role::Follower(follower) = &mut self.role else { return };
-        if follower.leader != Some(from) || term != self.hard.term {
+        if follower.leader != Some(from) || term != self.hard.term || !asked {
             return;
         }
         let answered = follower.reads.partition_point(|(asked, _)| *asked <= ticket);

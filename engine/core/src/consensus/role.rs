@@ -90,6 +90,8 @@ pub(super) struct Lead {
     pub seat_moved_us: Option<u64>,
     /// Commit or durable index moved, not yet told to everybody, since then.
     pub news_us: Option<u64>,
+    /// The configuration that witnesses were told of last.
+    pub announced: Option<Position>,
 }
 
 /// How a follower is being served.

@@ -76,8 +76,16 @@ impl Inner {
 
     fn own_info(&self) -> Option<Info> {
         let TreeState::Ready(tree) = &self.tree else { return None };
-        let statfs = tree.statfs().ok()?;
+        let statfs = self.without_log(tree.statfs().ok()?);
         Some(Info { pid: std::process::id(), applied: tree.applied(), statfs })
+    }
+
+    /// The log is on the same disk: until it has the size that it keeps, each byte of data takes another one there.
+    fn without_log(&self, statfs: Statfs) -> Statfs {
+        let block = u64::from(statfs.block.max(1));
+        let growth = self.options.retain_bytes.saturating_sub(self.journal_stats().bytes) / block;
+        let available = statfs.available - growth.min(statfs.available / 2);
+        Statfs { available, ..statfs }
     }
 
     pub(super) fn tell_info(&self, peer: NodeId) {

@@ -164,6 +164,7 @@ fn look(path: &Path) -> Result<Found, Unfit> {
         }
         forget_origin(path)?;
     }
+    tell_damage(&recovered);
     // The new life begins only now: a brick that does not open has not lived.
     let mut start = life::begin(path).map_err(|e| one_line(&e))?;
     if recovered.rot.is_some() || start == Start::Clean && recovered.torn.is_some() {
@@ -185,6 +186,27 @@ fn look(path: &Path) -> Result<Found, Unfit> {
             .map_err(|e| format!("the index's state of sessions and locks cannot be read: {e}"))?
     };
     Ok(Found { tree, checkpoint, journal, recovered, hard, start, front })
+}
+
+fn tell_damage(recovered: &Recovered) {
+    if let Some(rot) = &recovered.rot {
+        tracing::error!(
+            "{}: damaged at offset {} ({}): records {} to {} must come from another brick",
+            rot.segment.display(),
+            rot.offset,
+            rot.problem,
+            rot.from,
+            rot.upto
+        );
+    }
+    if let Some(torn) = &recovered.torn {
+        let (file, at) = (torn.segment.display(), torn.offset);
+        tracing::warn!(
+            "{file}: ends torn at offset {at} ({}): dropped from record {} on",
+            torn.problem,
+            torn.index
+        );
+    }
 }
 
 fn read_hard(path: &Path) -> Result<HardState, String> {

@@ -24,7 +24,7 @@ fn restart_with_that_clock(r: &Replica, host: &str) {
     let (library, file) = (binaries::clock_jump(), clock(r, host));
     let preload = [("LD_PRELOAD", library.to_str().unwrap()), ("RFS_CLOCK_OFFSET", file.to_str().unwrap())];
     r.cluster[host].start_brickd_with(&[], &preload);
-    r.healed(Duration::from_secs(20));
+    r.settled();
 }
 
 #[test]

@@ -39,7 +39,7 @@ print("done")
 fn foreign_bytes_on_the_port_change_nothing() {
     let r = Replica::two_beside_others();
     r.mount("client");
-    r.healed(SOON);
+    r.settled();
     let host = &r.cluster["server1"];
     let pids = host.pids(BRICKD);
     for _ in 0..scaled(2, 20) {
@@ -59,7 +59,7 @@ fn damaged_files_are_noticed() {
     r.mount("client");
     let write = "for i in $(seq 200); do echo $i > $i; done; dd if=/dev/urandom of=big bs=1M count=8 conv=fsync status=none";
     r.cluster["client"].sh(&format!("cd {MOUNT} && {write}")).ok();
-    r.healed(SOON);
+    r.settled();
     log_of_a_follower(&r);
     index(&r);
     label(&r);
@@ -76,7 +76,7 @@ fn log_of_a_follower(r: &Replica) {
     let first = segments.first().expect("the log has a segment");
     let flipped = damage::flip_bits(first, 200_000, 400_000).unwrap();
     assert!(flipped > 0, "nothing to damage in {}", first.display());
-    comes_back_whole(r, away, "log");
+    comes_back_whole(r, away, ".seg");
 }
 
 fn index(r: &Replica) {
@@ -85,10 +85,10 @@ fn index(r: &Replica) {
     let index = r.on_brick(away, ".rfs/index.redb");
     let flipped = damage::flip_bits(&index, 0, 3000).unwrap();
     assert!(flipped > 0, "nothing to damage in {}", index.display());
-    comes_back_whole(r, away, "index");
+    comes_back_whole(r, away, "index.redb");
     stop(r, away);
     damage::truncate(&index, 5000).unwrap();
-    comes_back_whole(r, away, "index");
+    comes_back_whole(r, away, "index.redb");
 }
 
 /// Whose directory it is cannot be guessed: the brick stays out until the label is right again.
@@ -133,7 +133,7 @@ fn stop(r: &Replica, host: &str) {
     until("the other one goes on", SOON, || other.tools(&["heal-status"]).stdout.contains("degraded"));
 }
 
-/// It heals by itself: nothing on the way may be served wrong.
+/// It heals by itself: nothing on the way may be served wrong, and the log names the damaged file.
 fn comes_back_whole(r: &Replica, away: &str, what: &str) {
     let before = whole_log(&r.cluster[away]).len();
     r.cluster[away].start_brickd();

@@ -13,7 +13,7 @@ fn hold() -> Duration {
 fn a_silent_network() {
     let r = Replica::two();
     r.mount("client");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     cut_off(&r, "leader", r.leader());
     cut_off(&r, "follower", r.follower());
     parted(&r);
@@ -32,7 +32,7 @@ fn a_partition_with_clients_on_both_sides() {
     let r = Replica::of(hosts, 2);
     r.mount("client");
     r.mount("client2");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     let (kept, lost) = (r.leader(), r.follower());
     let away: Vec<&str> = [r.other(lost), "server3", "client"].to_vec();
     let lonely = [lost, "client2"];

@@ -14,7 +14,7 @@ fn hold() -> Duration {
 fn a_brick_ends_under_load() {
     let r = Replica::two();
     r.mount("client");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     for _ in 0..scaled(1, 3) {
         graceful_stop(&r, "leader", r.leader());
         graceful_stop(&r, "follower", r.follower());
@@ -34,7 +34,7 @@ fn a_brick_ends_under_load() {
 fn a_brick_freezes_under_load() {
     let r = Replica::two();
     r.mount("client");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     frozen(&r, "leader", r.leader());
     if full() {
         frozen(&r, "follower", r.follower());

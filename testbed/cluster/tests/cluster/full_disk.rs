@@ -15,7 +15,7 @@ fn a_full_volume_says_so_and_can_be_emptied() {
     let hosts = Cluster::of(&["server1", "server2", "client"]).disk("server1", LARGE).disk("server2", SMALL);
     let r = Replica::of(hosts.beside_others(), 2);
     r.mount("client");
-    r.healed(SOON);
+    r.settled();
     let sh = |script: &str| r.cluster["client"].sh(&format!("cd {MOUNT} && {script}"));
     for round in 0..2 {
         sh("echo kept > kept && sync kept").ok();
@@ -49,7 +49,7 @@ fn a_brick_on_a_read_only_disk_stays_out() {
     let hosts = Cluster::of(&["server1", "server2", "client"]).disk("server1", SMALL).disk("server2", SMALL);
     let r = Replica::of(hosts.beside_others(), 2);
     r.mount("client");
-    r.healed(SOON);
+    r.settled();
     let away = r.follower();
     r.cluster[away].stop_brickd(Signal::TERM);
     r.cluster[away].sh("mount -o remount,bind,ro /data").ok();

@@ -9,7 +9,7 @@ use rfs_cluster::{BRICK, MOUNT, Replica, Signal, scaled, until, wait};
 fn a_brick_that_missed_something_does_not_serve_alone() {
     let r = Replica::two_beside_others();
     r.mount("client");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     for (behind, newer, signal) in [
         ("server1", "server2", Signal::KILL),
         ("server2", "server1", Signal::TERM),

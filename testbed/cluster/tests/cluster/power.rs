@@ -12,7 +12,7 @@ fn both_lose_power_at_once() {
     let hosts = Cluster::of(&["server1", "server2", "client"]).disk("server1", DISK).disk("server2", DISK);
     let r = Replica::of(hosts.beside_others(), 2);
     r.mount("client");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     for round in 0..scaled(2, 6) {
         the_mount_lives(&r, round);
     }
@@ -64,7 +64,7 @@ fn the_mount_dies_too(r: &Replica) {
     start(r, ["server1", "server2"]);
     r.cluster["client"].sh(&format!("umount -l {MOUNT} || true")).ok();
     r.mount("client");
-    r.healed(HEALS);
+    r.settled();
     let text = r.cluster["client"].run(&["cat", &format!("{MOUNT}/dies")]).ok();
     let lines = u64::try_from(text.lines().count()).unwrap();
     assert_eq!(text, rfs_cluster::load::numbered(lines));

@@ -1,7 +1,7 @@
 //! What people do with files: clone a repository, copy a tree, build a program.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rfs_cluster::trial::HEALS;
 use rfs_cluster::{Host, MOUNT, Replica, Signal, full};
@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(600);
 fn repositories_copies_and_builds() {
     let r = Replica::two_beside_others();
     r.mount("client");
-    r.healed(Duration::from_secs(15));
+    r.settled();
     let client = &r.cluster["client"];
     clone(client);
     let leader = r.leader();
@@ -59,8 +59,10 @@ fn copy(client: &Host, meanwhile: impl FnOnce()) {
     let log = client.folder().join("copied");
     let mut copying = client
         .spawn("rsync", &["sh", "-c", &format!("rsync -aHR {from} {MOUNT}/copy && touch {}", log.display())]);
+    let start = Instant::now();
     meanwhile();
     assert_eq!(copying.wait(LONG), 0, "{}", copying.output());
+    println!("{:?}: rsync", start.elapsed());
     let unequal = does(client, &format!("rsync -aHRcni --delete {from} {MOUNT}/copy"));
     assert_eq!(unequal, "", "the copy differs");
 }

@@ -34,7 +34,7 @@ fn bad_input_is_refused() {
     assert_eq!(state(&c), before, "a refusal left something behind");
     tools("volume start datavol").ok();
     mounts(&c["client"]);
-    assert!(c["client"].mounts("fuse").is_empty());
+    assert!(c["client"].mounts("fuse.rfs").is_empty());
     c["client"].run(&["mount.rfs", "server1:/datavol", MOUNT]).ok();
     full_mount_point(&c["client"]);
 }
@@ -114,5 +114,5 @@ fn mounts(client: &Host) {
 fn full_mount_point(client: &Host) {
     let again = client.run(&["mount.rfs", "server1:/datavol", MOUNT]);
     assert!(again.success(), "{again}");
-    assert_eq!(client.mounts("fuse").len(), 1);
+    assert_eq!(client.mounts("fuse.rfs").len(), 1);
 }

@@ -17,7 +17,7 @@ fn hold() -> Duration {
 fn one_brick_comes_back_and_the_mount_goes_on() {
     let r = Replica::of(Cluster::of(&["server1", "client"]).beside_others(), 1);
     r.mount("client");
-    r.healed(SOON);
+    r.settled();
     for signal in [Signal::TERM, Signal::KILL] {
         let file = format!("one-{}", signal.as_raw());
         let mut writer = Load::writer(&r.cluster["client"], &format!("{MOUNT}/{file}"));
@@ -34,51 +34,12 @@ fn one_brick_comes_back_and_the_mount_goes_on() {
     r.umount("client");
 }
 
-/// The witness is a server: the bricks fail over without any mount.
-#[test]
-fn a_server_without_a_brick_is_the_witness() {
-    let r = Replica::two_and_witness();
-    let witness = || r.cluster["server1"].tools(&["volume", "status", "datavol"]);
-    until("server3 is the witness", SOON, || witness().stdout.contains("server3"));
-    r.mount("client");
-    r.healed(SOON);
-    let victim = r.leader();
-    let written = r.survives(
-        "kill -9 of the leader with a server as witness",
-        KILLED,
-        hold(),
-        &[r.other(victim)],
-        || {
-            r.cluster[victim].stop_brickd(Signal::KILL);
-        },
-    );
-    r.cluster[victim].start_brickd();
-    r.recovers(&written);
-
-    r.umount("client");
-    let victim = r.leader();
-    let survivor = r.other(victim);
-    r.cluster[victim].stop_brickd(Signal::KILL);
-    r.cluster["client"].run(&["mount.rfs", &format!("{survivor}:/datavol"), MOUNT]).ok();
-    r.mount_holds("client", &written.file, &written.text);
-    r.cluster["client"].sh(&format!("echo on > {MOUNT}/alone && sync {MOUNT}/alone")).ok();
-    r.cluster[victim].start_brickd();
-    r.healed(HEALS);
-
-    let away = r.survives("the witness dies", KILLED, hold(), &[], || {
-        r.cluster["server3"].stop_brickd(Signal::KILL);
-    });
-    r.cluster["server3"].start_brickd();
-    r.recovers(&away);
-    r.trees_equal();
-}
-
 /// Three bricks outlive one crash at once, and two, one after the other.
 #[test]
 fn three_bricks_lose_two_one_after_the_other() {
     let r = Replica::three();
     r.mount("client");
-    r.healed(SOON);
+    r.settled();
     let first = r.leader();
     let rest: Vec<&str> = r.bricks.iter().map(String::as_str).filter(|b| *b != first).collect();
     let one = r.survives("kill -9 of the leader of three", KILLED, hold(), &rest, || {

@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(15);
 fn transactions_survive_the_death_of_the_leader() {
     let r = Replica::two_beside_others();
     r.mount("client");
-    r.healed(SOON);
+    r.settled();
     for mode in ["delete", "wal"] {
         killed_leaders(&r, mode);
         killed_client(&r, mode);
@@ -89,7 +89,7 @@ fn killed_client(r: &Replica, mode: &str) {
     let acknowledged = committed(&running);
     r.cluster[leader].start_brickd();
     r.cluster["client"].sh(&format!("umount -l {MOUNT} || true")).ok();
-    until("a new mount works", HEALS, || r.cluster["client"].mounts("fuse").is_empty());
+    until("a new mount works", HEALS, || r.cluster["client"].mounts("fuse.rfs").is_empty());
     r.mount("client");
     let rows = work.check();
     assert!(rows >= acknowledged, "{rows} rows are left of {acknowledged} acknowledged ones");

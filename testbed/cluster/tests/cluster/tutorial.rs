@@ -67,7 +67,7 @@ fn it_is_mounted(c: &Cluster) {
     assert!(shown.contains("default_permissions") && shown.contains("allow_other"), "{shown}");
     let stranger = c["server2"].run(&["mount.rfs", "server1:/datavol", "/mnt"]);
     stranger.refused(&["allow", "denied", "Mount failed"]);
-    assert!(c["server2"].mounts("fuse").is_empty());
+    assert!(c["server2"].mounts("fuse.rfs").is_empty());
     let again = c["client"].run(&["mount.rfs", "server1:/datavol", "/mnt/rfs/data"]);
     assert!(again.success(), "{again}");
     assert_eq!(c["client"].mounts("fuse.rfs").len(), 1);
@@ -107,7 +107,7 @@ fn mounting_needs_one_server(c: &Cluster) {
     assert!(failed.took <= Duration::from_secs(11), "{failed}");
     assert!(!failed.success(), "{failed}");
     assert!(failed.stderr.contains("Mount failed. Please check the log file for more details."), "{failed}");
-    assert!(client.mounts("fuse").is_empty());
+    assert!(client.mounts("fuse.rfs").is_empty());
     client.sh("grep -rq server1 /var/log/rfs").ok();
 
     client

@@ -208,6 +208,25 @@ fn a_went_away_b_wrote_b_died_a_returns_alone_and_names_b() {
     }
 }
 
+/// The story before, told of a witness that remembers no configuration: the volume forks.
+#[test]
+fn without_the_witness_s_memory_the_volume_forks() {
+    let (mut net, b) = ready(2, true);
+    let a = 1 - b;
+    net.witness.as_mut().expect("a witness").forget_configurations();
+    net.kill(a);
+    let written = write(&mut net);
+    net.kill(b);
+    net.start(a);
+    net.until(5_000, "it leads, and should not", |net| {
+        net.core(a).is_some_and(|core| core.role() == RoleView::Leader)
+    });
+    assert!(
+        net.bricks[a].disk.last() < written
+            || net.bricks[a].disk.get(written) != net.bricks[b].disk.get(written)
+    );
+}
+
 #[test]
 fn two_bricks_without_a_witness_block_when_one_is_gone() {
     let (mut net, leader) = ready(2, false);
