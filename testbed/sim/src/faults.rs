@@ -21,7 +21,7 @@ impl World {
         let runs = self.out.bricks[n].runs;
         match self.out.rng.below(100) {
             0..10 if runs => self.kill(n),
-            0..26 if !runs => self.start(n),
+            0..26 if !runs => self.come_back(n),
             26..33 if runs => self.maybe_power_cut(n),
             33..45 => self.partition(n),
             45..55 => self.heal(),
@@ -51,6 +51,20 @@ impl World {
             // In the middle of a turn, between two of its steps.
             Some(p) if steps > 0 => p.doom = Some(steps),
             _ => self.crash(n),
+        }
+    }
+
+    /// Starts a brick; after a power cut, perhaps to die again before it has stored that it is suspect.
+    fn come_back(&mut self, n: usize) {
+        let lost_power = self.bricks[n].disk.life_boot != self.bricks[n].machine.boot;
+        self.start(n);
+        let steps = self.out.rng.below(4);
+        if lost_power
+            && self.out.rng.one_in(4)
+            && let Some(p) = &mut self.bricks[n].process
+        {
+            self.out.stats.fault("crash at start");
+            p.doom = Some(steps);
         }
     }
 

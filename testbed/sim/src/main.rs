@@ -20,7 +20,7 @@ struct Args {
     /// Print the events of this one history.
     #[arg(long)]
     seed: Option<u64>,
-    /// Plant this fault; `all`: look for a seed that catches each.
+    /// Plant this fault; `all`: look for a seed that catches each; `each:NAME`: for one that catches this.
     #[arg(long)]
     mutant: Option<String>,
 }
@@ -31,10 +31,11 @@ fn main() -> anyhow::Result<ExitCode> {
     std::panic::set_hook(Box::new(|_| {}));
     let planted = match args.mutant.as_deref() {
         None => Mutants::default(),
-        Some("all") => return Ok(hunt_all(&args)),
+        Some("all") => return Ok(hunt(&args, "")),
+        Some(each) if each.starts_with("each:") => return Ok(hunt(&args, &each[5..])),
         Some(name) => {
-            let found = mutants::all().into_iter().find(|(known, _)| *known == name);
-            found.ok_or_else(|| anyhow::anyhow!("no mutant is called '{name}'"))?.1
+            let found = mutants::all().into_iter().find(|planted| planted.name == name);
+            found.ok_or_else(|| anyhow::anyhow!("no mutant is called '{name}'"))?.mutants
         }
     };
     Ok(match args.seed {
@@ -92,16 +93,16 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
     println!("faults: {}", faults.join(", "));
 }
 
-fn hunt_all(args: &Args) -> ExitCode {
+fn hunt(args: &Args, name: &str) -> ExitCode {
     let mut missed = 0;
-    for (name, planted) in mutants::all() {
-        match mutants::hunt(planted, args.from, args.seeds) {
+    for planted in mutants::all().into_iter().filter(|planted| planted.name.contains(name)) {
+        match mutants::hunt(&planted, args.from, args.seeds) {
             Some((seed, why)) => {
-                println!("{name}: seed {seed}: {}", why.lines().next().unwrap_or_default());
+                println!("{}: seed {seed}: {}", planted.name, why.lines().next().unwrap_or_default());
             }
             None => {
                 missed += 1;
-                println!("{name}: NOT CAUGHT in {} seeds", args.seeds);
+                println!("{}: NOT CAUGHT in {} seeds", planted.name, args.seeds);
             }
         }
     }

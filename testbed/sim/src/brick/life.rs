@@ -27,7 +27,7 @@ impl Brick {
     /// Starts the process on what is on the disk.
     pub fn start(&mut self, n: usize, out: &mut Outside) {
         let start = self.judge(out);
-        let seed = out.rng.next();
+        let seed = out.rng.draw();
         let now = out.now + self.machine.uptime_us;
         let (hard, summary) = (self.disk.hard.clone(), self.disk.summary());
         let committed = if start == Start::Clean { summary.committed } else { Index::ZERO };
