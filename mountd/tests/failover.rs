@@ -17,7 +17,7 @@ use rfs_model::hello::{Denial, Standing};
 use rfs_model::op::{LockKind, LockRange};
 use rfs_model::{InodeId, Refusal};
 use rfs_mountd::fs::{Caller, Fs, Invalidation, Listed, NewNode, Options, Shared, WriteRequest};
-use rfs_mountd::session::{Client, ClientConfig, Failure, driver};
+use rfs_mountd::session::{Client, ClientConfig, Credit, Failure, driver};
 use rfs_mountd::transport::{Address, Uring, ring};
 
 const ROOT: u64 = 1;
@@ -36,13 +36,13 @@ fn mounted<T: Future<Output = ()>>(
     body: impl FnOnce(Mount) -> T,
 ) {
     let ttl = Duration::from_secs(1);
-    let options = Options { attr_ttl: ttl, entry_ttl: ttl, direct_io: false, window_bytes: WINDOW };
+    let options = Options { attr_ttl: ttl, entry_ttl: ttl, direct_io: false };
     let (sender, invalidations) = sync_channel(64);
-    let shared = Shared::new(options, sender);
+    let shared = Shared::new(options, Credit::new(WINDOW), sender);
     let config = ClientConfig {
         volume: "vol".into(),
         host: "here".into(),
-        window_bytes: WINDOW,
+        window_bytes: Some(WINDOW),
         request_timeout: timeout,
         named: vec![Address::Tcp(bricks[0].address.to_string())],
         sockets: Vec::new(),
@@ -288,6 +288,7 @@ fn a_stopped_volume_refuses_and_works_again_after_its_start() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(mount.fs.clone().getattr(ROOT).await.unwrap_err(), Refusal::Stopped.into());
+        assert_eq!(mount.append(handle, "refused").await, Err(Refusal::Stopped.into()));
         bricks[0].set(|script| script.standing = Standing::Ready);
         while mount.fs.clone().getattr(ROOT).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -7,6 +7,6 @@ pub mod consensus;
 pub mod converge;
 pub mod locks;
 pub mod sessions;
-pub mod witness;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod witness;

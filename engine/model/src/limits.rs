@@ -30,7 +30,8 @@ pub const BRICKS: usize = 4;
 pub const SESSIONS: usize = 4096;
 
 const _: () = assert!(WINDOW_OPS <= SESSION_RESULTS, "a resent request must find its result");
-const _: () = assert!(9 * SESSION_RESULTS + 4096 <= RECORD_BYTES - WRITE_BYTES, "all refusals fit an envelope");
+const _: () =
+    assert!(9 * SESSION_RESULTS + 4096 <= RECORD_BYTES - WRITE_BYTES, "all refusals fit an envelope");
 const _: () = assert!(SHIP_BYTES + RECORD_BYTES <= FRAME_BYTES, "a full batch fits a frame");
 const _: () = assert!((RECORD_BYTES as u64) < SEGMENT_BYTES / 4, "a segment holds several records");
 const _: () = assert!(READ_BYTES < FRAME_BYTES);

@@ -14,7 +14,7 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn lookup(self: Rc<Self>, parent: u64, name: Bytes) -> Result<Entry, Failure> {
-        let dir = self.inode(parent)?;
+        let dir = self.slot(parent, &name)?;
         match self.client.ask(Query::Lookup { parent: dir.id, name: name.clone() }).await? {
             Answer::Attr { attr } => Ok(self.entry(parent, name, attr)?.0),
             _ => Err(Failure::Nonsense),

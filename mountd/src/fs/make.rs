@@ -34,7 +34,7 @@ pub struct NewNode {
 
 impl Fs {
     async fn make_node(&self, node: &NewNode, open: bool) -> Result<Attr, Failure> {
-        let parent = self.inode(node.parent)?;
+        let parent = self.slot(node.parent, &node.name)?;
         let op = Mutation::Make {
             parent: parent.id,
             name: node.name.clone(),
@@ -86,7 +86,7 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn link(self: Rc<Self>, number: u64, parent: u64, name: Bytes) -> Result<Entry, Failure> {
-        let (inode, dir) = (self.inode(number)?, self.inode(parent)?);
+        let (inode, dir) = (self.inode(number)?, self.slot(parent, &name)?);
         let op = Mutation::Link { id: inode.id, parent: dir.id, name: name.clone() };
         let done = self.client.mutate(op).await?;
         let attr = done.attr.ok_or(Failure::Nonsense)?;

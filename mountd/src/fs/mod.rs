@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rfs_model::client::Change;
+use rfs_model::limits::NAME_BYTES;
 use rfs_model::{Attr, Refusal};
 
 pub use dirs::Listed;
@@ -77,6 +78,11 @@ impl Fs {
         if file.epoch == self.shared.epoch() { Ok(file) } else { Err(Failure::Expired) }
     }
 
+    /// A directory, and a name in it that is not too long for any brick.
+    fn slot(&self, dir: u64, name: &Bytes) -> Result<Arc<Inode>, Failure> {
+        if name.len() > NAME_BYTES { Err(Refusal::NameTooLong.into()) } else { self.inode(dir) }
+    }
+
     /// The kernel is about to be told what `name` in `parent` is.
     fn entry(&self, parent: u64, name: Bytes, attr: Attr) -> Result<(Entry, Arc<Inode>), Failure> {
         let Some(inode) = self.shared.inodes().remember(attr.id, parent, name) else {
@@ -97,6 +103,7 @@ impl Fs {
                 shared.invalidate(Invalidation::All);
             }
             Push::Attached => shared.set_trusted(true),
+            Push::Down(down) => shared.set_down(down),
             Push::Expired => {
                 shared.next_epoch();
                 shared.inodes().doubt_all(true);

@@ -18,7 +18,7 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn remove(self: Rc<Self>, parent: u64, name: Bytes, dir: bool) -> Result<(), Failure> {
-        let parent = self.inode(parent)?.id;
+        let parent = self.slot(parent, &name)?.id;
         self.client.mutate(Mutation::Unlink { parent, name, dir }).await.map(drop)
     }
 
@@ -35,7 +35,7 @@ impl Fs {
         if flags & !RENAME_FLAGS != 0 {
             return Err(Refusal::Invalid.into());
         }
-        let (from_dir, to_dir) = (self.inode(from.0)?.id, self.inode(to.0)?.id);
+        let (from_dir, to_dir) = (self.slot(from.0, &from.1)?.id, self.slot(to.0, &to.1)?.id);
         let op = Mutation::Rename { from: from_dir, from_name: from.1, to: to_dir, to_name: to.1, flags };
         self.client.mutate(op).await.map(drop)
     }

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::{Handles, Inodes, OpenFile};
-use crate::session::credit_cost;
+use crate::session::Credit;
 
 /// How a mount behaves towards the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,6 @@ pub struct Options {
     pub entry_ttl: Duration,
     /// Every file bypasses the page cache.
     pub direct_io: bool,
-    /// Data of retained mutations at the most, bytes.
-    pub window_bytes: usize,
 }
 
 /// What the kernel is to drop from its caches. Carried out by a thread of its own, in order: the kernel may make that wait
@@ -46,11 +44,13 @@ pub struct Shared {
     options: Options,
     inodes: Mutex<Inodes>,
     files: Mutex<Handles<OpenFile>>,
-    credit: Arc<Semaphore>,
+    credit: Arc<Credit>,
     /// Counts sessions.
     epoch: AtomicU64,
     /// We are told of others' changes: the kernel may cache.
     trusted: AtomicBool,
+    /// Every request is refused, until further notice.
+    down: AtomicBool,
     changes: AtomicU64,
     invalidations: SyncSender<Invalidation>,
     /// An invalidation found the queue full: everything is to be dropped instead.
@@ -59,14 +59,15 @@ pub struct Shared {
 
 impl Shared {
     #[must_use]
-    pub fn new(options: Options, invalidations: SyncSender<Invalidation>) -> Arc<Self> {
+    pub fn new(options: Options, credit: Arc<Credit>, invalidations: SyncSender<Invalidation>) -> Arc<Self> {
         Arc::new(Self {
-            credit: Arc::new(Semaphore::new(options.window_bytes)),
             options,
+            credit,
             inodes: Mutex::default(),
             files: Mutex::default(),
             epoch: AtomicU64::default(),
             trusted: AtomicBool::default(),
+            down: AtomicBool::default(),
             changes: AtomicU64::default(),
             invalidations,
             flooded: AtomicBool::default(),
@@ -90,16 +91,10 @@ impl Shared {
         self.files.lock().expect("no holder panics")
     }
 
-    /// The retained window's free room, in bytes.
+    /// The retained window's free room.
     #[must_use]
-    pub fn credit(&self) -> &Arc<Semaphore> {
+    pub fn credit(&self) -> &Arc<Credit> {
         &self.credit
-    }
-
-    /// What `data_bytes` of data take of the window.
-    #[must_use]
-    pub fn cost(&self, data_bytes: usize) -> u32 {
-        credit_cost(self.options.window_bytes, data_bytes)
     }
 
     #[must_use]
@@ -118,6 +113,15 @@ impl Shared {
     #[must_use]
     pub fn trusted(&self) -> bool {
         self.trusted.load(Ordering::Acquire)
+    }
+
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.down.load(Ordering::Acquire)
     }
 
     #[must_use]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rfs_model::client::{Answer, Done, Mutation, Query};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Fs, Invalidation, OpenFile, Shared};
 use crate::session::Failure;
+use crate::session::credit::Share;
 use crate::session::window::Waiter;
 
 /// One write, as the kernel asks for it.
@@ -26,7 +26,7 @@ pub struct WriteRequest {
 /// A write that may return as soon as it is in the window.
 pub struct Quick {
     pub op: Mutation,
-    pub credit: OwnedSemaphorePermit,
+    pub credit: Share,
     pub waiter: Waiter,
     pub file: Arc<OpenFile>,
 }
@@ -63,11 +63,10 @@ impl WriteRequest {
             return Err(Failure::Expired);
         }
         file.take_failure()?;
-        if self.must_wait() {
+        if self.must_wait() || shared.is_down() {
             return Ok(None);
         }
-        let cost = shared.cost(self.data.len());
-        let Ok(credit) = shared.credit().clone().try_acquire_many_owned(cost) else { return Ok(None) };
+        let Some(credit) = shared.credit().try_take(self.data.len()) else { return Ok(None) };
         let waiter = self.waiter(shared.clone(), file.clone());
         Ok(Some(Quick { op: self.op(&file), credit, waiter, file }))
     }

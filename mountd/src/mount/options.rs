@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rfs_model::admin::PORT;
-use rfs_model::limits::WRITE_BYTES;
+use rfs_model::options::{parse_bytes, parse_duration_ms};
 use rustix::mount::MountFlags;
 
 /// What `-o` asks for.
@@ -17,10 +17,10 @@ pub struct MountOptions {
     pub attr_ttl: Duration,
     pub entry_ttl: Duration,
     pub direct_io: bool,
-    /// `None`: wait for ever.
+    /// Zero: wait for ever; `None`: as the volume says.
     pub request_timeout: Option<Duration>,
-    /// Data of retained writes at the most, bytes.
-    pub window_bytes: usize,
+    /// Data of retained writes at the most, bytes; `None`: as the volume says.
+    pub window_bytes: Option<usize>,
     /// Servers to ask when the named ones do not answer.
     pub backups: Vec<String>,
     /// Where the named servers listen.
@@ -36,16 +36,13 @@ impl Default for MountOptions {
             attr_ttl: Duration::from_secs(1),
             entry_ttl: Duration::from_secs(1),
             direct_io: false,
-            request_timeout: Some(Duration::from_secs(60)),
-            window_bytes: 64 << 20,
+            request_timeout: None,
+            window_bytes: None,
             backups: Vec::new(),
             port: PORT,
         }
     }
 }
-
-/// Smallest and largest `window=`, bytes: a few of the largest writes fit into the smallest.
-const WINDOW_BYTES: std::ops::RangeInclusive<usize> = 4 * WRITE_BYTES..=2 << 30;
 
 /// What a word does.
 enum Meaning {
@@ -73,8 +70,16 @@ const TABLE: &[(&str, Meaning, &str)] = &[
     ("attribute-timeout", Value("SECONDS", attr_ttl), "how long the kernel may believe attributes (1)"),
     ("entry-timeout", Value("SECONDS", entry_ttl), "how long the kernel may believe names (1)"),
     ("direct-io-mode", Value("enable|disable", direct_io), "bypass the page cache (disable)"),
-    ("request-timeout", Value("SECONDS", request_timeout), "when a request gives up; 0: never (60)"),
-    ("window", Value("SIZE", window), "written data that is kept until it is durable (64MiB)"),
+    (
+        "request-timeout",
+        Value("SECONDS", request_timeout),
+        "when a request gives up; 0: never (the volume's option: 60)",
+    ),
+    (
+        "window",
+        Value("SIZE", window),
+        "written data that is kept until it is durable (the volume's option: 64MiB)",
+    ),
     ("ro", Set(MountFlags::RDONLY), ""),
     ("rw", Clear(MountFlags::RDONLY), ""),
     ("nodev", Set(MountFlags::NODEV), ""),
@@ -224,25 +229,24 @@ fn direct_io(options: &mut MountOptions, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// As the volume's option of that name; a bare number is one of seconds.
 fn request_timeout(options: &mut MountOptions, value: &str) -> Result<(), String> {
-    let limit = seconds(value.strip_suffix('s').unwrap_or(value))?;
-    options.request_timeout = (limit > Duration::ZERO).then_some(limit);
+    let bare = value.bytes().all(|byte| byte.is_ascii_digit()) && value != "0";
+    let value = if bare { format!("{value}s") } else { value.to_owned() };
+    check("request-timeout", &value)?;
+    options.request_timeout = parse_duration_ms(&value).map(Duration::from_millis);
     Ok(())
 }
 
+/// As the volume's option of that name.
 fn window(options: &mut MountOptions, value: &str) -> Result<(), String> {
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let number: usize = value[..digits].parse().map_err(|_| "not a size".to_owned())?;
-    let unit = match value[digits..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return Err("not a size: use KiB, MiB or GiB".into()),
-    };
-    let bytes = number.checked_mul(unit).filter(|bytes| WINDOW_BYTES.contains(bytes));
-    options.window_bytes = bytes.ok_or("must be 4MiB to 2GiB")?;
+    check("window", value)?;
+    options.window_bytes = parse_bytes(value).and_then(|bytes| usize::try_from(bytes).ok());
     Ok(())
+}
+
+fn check(key: &str, value: &str) -> Result<(), String> {
+    rfs_model::options::option(key).and_then(|option| option.kind.problem(value)).map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
@@ -280,12 +284,12 @@ mod tests {
             ),
             ("entry-timeout=600", MountOptions { entry_ttl: Duration::from_secs(600), ..defaults.clone() }),
             ("direct-io-mode=enable", MountOptions { direct_io: true, ..defaults.clone() }),
-            ("request-timeout=0", MountOptions { request_timeout: None, ..defaults.clone() }),
+            ("request-timeout=0", MountOptions { request_timeout: Some(Duration::ZERO), ..defaults.clone() }),
             (
                 "request-timeout=5s",
                 MountOptions { request_timeout: Some(Duration::from_secs(5)), ..defaults.clone() },
             ),
-            ("window=128MiB", MountOptions { window_bytes: 128 << 20, ..defaults.clone() }),
+            ("window=128MiB", MountOptions { window_bytes: Some(128 << 20), ..defaults.clone() }),
             (
                 "log-file=/tmp/l,log-level=WARNING",
                 MountOptions {
@@ -307,8 +311,8 @@ mod tests {
             ("rw,backup=server2", "unknown mount option 'backup'"),
             ("log-level", "mount option 'log-level' needs a value: log-level=LEVEL"),
             ("ro=1", "mount option 'ro' takes no value"),
-            ("window=1MiB", "mount option window=1MiB: must be 4MiB to 2GiB"),
-            ("window=many", "mount option window=many: not a size"),
+            ("window=1MiB", "mount option window=1MiB: use 2MiB to 4GiB"),
+            ("window=many", "mount option window=many: give a size such as 64MiB"),
             ("attribute-timeout=-1", "mount option attribute-timeout=-1: not a number of seconds"),
             ("direct-io-mode=maybe", "mount option direct-io-mode=maybe: must be enable or disable"),
         ];

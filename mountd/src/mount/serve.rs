@@ -17,14 +17,17 @@ use super::source::Source;
 use super::{kernel, local, logging, network, signals};
 use crate::fs::{Options, Shared};
 use crate::fuse::{Net, Translator, notify};
-use crate::session::ClientConfig;
+use crate::session::{ClientConfig, Credit};
 use crate::transport::Address;
 use crate::{embedded, witness};
 
-/// A mount stands, or has failed, within 10 s: this much for the servers, the rest for the kernel.
-const SERVERS_PATIENCE: Duration = Duration::from_millis(8500);
+/// A mount stands, or has failed, within 10 s: this much for the servers, and this much for the kernel.
+const SERVERS_PATIENCE: Duration = Duration::from_millis(8000);
+const KERNEL_PATIENCE: Duration = Duration::from_millis(1500);
 /// How long retained writes may take to become durable when the mount ends.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
+/// The window until the volume has been asked.
+const WINDOW_BYTES: usize = 64 << 20;
 /// Invalidations that may wait for the kernel; more make it drop everything.
 const INVALIDATIONS: usize = 8192;
 
@@ -163,10 +166,10 @@ fn mount(plan: &Plan) -> Result<Mounted, String> {
         attr_ttl: plan.options.attr_ttl,
         entry_ttl: plan.options.entry_ttl,
         direct_io: plan.options.direct_io,
-        window_bytes: plan.options.window_bytes,
     };
+    let credit = Credit::new(plan.options.window_bytes.unwrap_or(WINDOW_BYTES));
     let (invalidations, queue) = mpsc::sync_channel(INVALIDATIONS);
-    let shared = Shared::new(options, invalidations);
+    let shared = Shared::new(options, credit, invalidations);
     let config = ClientConfig {
         volume: volume.clone(),
         host: host.clone(),
@@ -308,7 +311,14 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()
 
 /// The mount answers when its root can be looked at.
 fn look(point: &Path) -> Result<(), String> {
-    std::fs::metadata(point).map(drop).map_err(|error| error.to_string())
+    let (tell, told) = mpsc::channel();
+    let point = point.to_path_buf();
+    spawn("rfs-look", move || drop(tell.send(std::fs::metadata(&point).map(drop))))
+        .map_err(|e| e.to_string())?;
+    match told.recv_timeout(KERNEL_PATIENCE) {
+        Ok(looked) => looked.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("nothing within {} ms", KERNEL_PATIENCE.as_millis())),
+    }
 }
 
 fn list(addresses: &[Address]) -> String {

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use rfs_model::client::{Answer, Change, Done, Mutation, Query};
 use rfs_model::hello::{BrickPlace, Hello, Purpose, VERSIONS};
+use rfs_model::options::Options;
 use rfs_model::{InodeId, NodeId, Refusal, Seq, SessionId};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use super::Failure;
+use super::credit::{Credit, Share};
 use super::local::LocalReads;
 use super::patience::Patience;
 use super::places::Places;
 use super::search::Outlook;
 use super::state::Session;
-use super::window::{Waiter, credit_cost, data_bytes};
+use super::window::{Waiter, data_bytes};
 use crate::transport::{Address, Outbox, Transport};
 
 /// How long the last message may take to leave this machine.
@@ -29,9 +31,9 @@ pub struct ClientConfig {
     pub volume: String,
     /// This machine's name, for people.
     pub host: String,
-    /// Data of retained mutations at the most, bytes.
-    pub window_bytes: usize,
-    /// `None`: requests wait for ever.
+    /// Data of retained mutations at the most, bytes; `None`: as the volume says.
+    pub window_bytes: Option<usize>,
+    /// Zero: requests wait for ever; `None`: as the volume says.
     pub request_timeout: Option<Duration>,
     /// Servers to ask first, in order.
     pub named: Vec<Address>,
@@ -47,6 +49,8 @@ pub enum Push {
     /// From here until `Attached` nobody tells of changes: nothing may be cached, and what is cached may be old.
     Lost,
     Attached,
+    /// Nothing can be asked until further notice, or that is over.
+    Down(bool),
     /// All handles and locks are void.
     Expired,
 }
@@ -67,7 +71,7 @@ pub struct Client {
     pub(super) pushes: Box<dyn Fn(Push)>,
     /// The session is not to be attached again.
     pub(super) ending: Cell<bool>,
-    credit: Arc<Semaphore>,
+    credit: Arc<Credit>,
     lock_freed: Notify,
     hurrying: Cell<bool>,
     /// The present connection's.
@@ -75,18 +79,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// `credit` is the window's size in bytes; its permits may be taken on other threads.
+    /// `credit` is taken on other threads too.
     #[must_use]
     pub fn new(
         config: ClientConfig,
         transport: Box<dyn Transport>,
-        credit: Arc<Semaphore>,
+        credit: Arc<Credit>,
         pushes: Box<dyn Fn(Push)>,
     ) -> Rc<Self> {
+        let limit = config.request_timeout.filter(|limit| !limit.is_zero());
         Rc::new(Self {
             session: RefCell::new(Session::new(new_session_id())),
             places: RefCell::new(Places::new(config.named.clone(), config.sockets.clone())),
-            patience: Patience::new(config.request_timeout),
+            patience: Patience::new(limit),
             outlook: watch::Sender::new(Outlook::default()),
             down: Cell::new(None),
             leader: Cell::new(None),
@@ -119,24 +124,40 @@ impl Client {
         self.down.get().map_or(Ok(()), |why| Err(why.into()))
     }
 
+    /// What the volume says, where the command line does not.
+    pub(super) fn configure(&self, options: &[(String, String)]) {
+        let options = Options::from_pairs(options);
+        if self.config.request_timeout.is_none() {
+            let limit = Duration::from_secs(options.request_timeout_s);
+            self.patience.set_limit(Some(limit).filter(|limit| !limit.is_zero()));
+        }
+        let first = self.outlook.borrow().contact.is_none();
+        if let (None, true, Ok(window)) =
+            (self.config.window_bytes, first, usize::try_from(options.window_bytes))
+        {
+            self.credit.resize(window);
+        }
+    }
+
     /// The share of the window that `op` needs; waits for it.
     ///
     /// # Errors
-    /// [`Failure::TimedOut`], [`Failure::Ending`].
-    async fn credit(self: &Rc<Self>, op: &Mutation) -> Result<OwnedSemaphorePermit, Failure> {
-        let cost = credit_cost(self.config.window_bytes, data_bytes(op));
-        if let Ok(credit) = self.credit.clone().try_acquire_many_owned(cost) {
-            return Ok(credit);
+    /// [`Failure::TimedOut`], [`Failure::Ending`], [`Failure::Refused`] when the volume is down.
+    async fn credit(self: &Rc<Self>, op: &Mutation) -> Result<Share, Failure> {
+        self.up()?;
+        if let Some(share) = self.credit.try_take(data_bytes(op)) {
+            return Ok(share);
         }
         self.hurry();
-        let credit = self.patience.within(self.credit.clone().acquire_many_owned(cost)).await?;
-        credit.map_err(|_| Failure::Ending)
+        let share = self.patience.within(self.credit.take(data_bytes(op))).await??;
+        self.up()?;
+        Ok(share)
     }
 
     /// Takes a mutation into the window without waiting for anything; `waiter` hears how it ends.
-    pub fn submit(self: &Rc<Self>, op: Mutation, credit: OwnedSemaphorePermit, waiter: Waiter) -> Seq {
+    pub fn submit(self: &Rc<Self>, op: Mutation, credit: Share, waiter: Waiter) -> Seq {
         let seq = self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), None);
-        if self.credit.available_permits() < self.config.window_bytes / 2 {
+        if self.credit.runs_low() {
             self.hurry();
         }
         seq
@@ -147,7 +168,6 @@ impl Client {
     /// # Errors
     /// [`Failure::TimedOut`], [`Failure::Refused`] when the volume is down.
     pub async fn enqueue(self: &Rc<Self>, op: Mutation, waiter: Waiter) -> Result<Seq, Failure> {
-        self.up()?;
         let credit = self.credit(&op).await?;
         Ok(self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), None))
     }
@@ -157,7 +177,6 @@ impl Client {
     /// # Errors
     /// [`Failure`]; the outcome of [`Failure::TimedOut`] is unknown.
     pub async fn mutate(self: &Rc<Self>, op: Mutation) -> Result<Done, Failure> {
-        self.up()?;
         let credit = self.credit(&op).await?;
         let (tell, done) = tokio::sync::oneshot::channel();
         let waiter: Waiter = Box::new(move |result| {
@@ -189,11 +208,12 @@ impl Client {
     /// Waits until every mutation up to `seq` is committed or refused.
     ///
     /// # Errors
-    /// [`Failure::Unconfirmed`] when that takes longer than `request-timeout`.
+    /// [`Failure::Unconfirmed`] when that takes longer than `request-timeout`, [`Failure::Refused`] when the volume is down.
     pub async fn settled(&self, seq: Seq) -> Result<(), Failure> {
         if self.session.borrow().window().settled() >= seq {
             return Ok(());
         }
+        self.up()?;
         let settled = self.session.borrow_mut().when_settled(seq);
         match self.patience.within(settled).await {
             Ok(Ok(())) => Ok(()),
@@ -255,6 +275,7 @@ impl Client {
         if self.down.replace(why) == why {
             return;
         }
+        (self.pushes)(Push::Down(why.is_some()));
         if let Some(why) = why {
             tracing::warn!("requests are refused until further notice: {why}");
             self.session.borrow_mut().fail_all(why.into());

@@ -22,6 +22,9 @@ use crate::transport::{Connection, Outbox};
 const SILENCE: Duration = Duration::from_millis(1000);
 /// A mount says something at least this often.
 const BEAT: Duration = Duration::from_millis(250);
+/// A brick that takes the session and leaves it within this time has something to sort out: it is given a pause.
+const BRIEF: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(100);
 /// When this process itself has not run for this long, others' silence is no evidence.
 const STALL: Duration = Duration::from_millis(500);
 
@@ -39,9 +42,16 @@ pub async fn drive(client: Rc<Client>) {
         let (mut connection, node) = search(&client).await;
         attach(&client, &connection, node);
         info!("attached to node {node}");
+        let begun = Instant::now();
         let why = listen(&client, &mut connection).await;
-        warn!("node {node} is left: {why}");
         detach(&client);
+        if client.ending.get() {
+            return;
+        }
+        warn!("node {node} is left: {why}");
+        if begun.elapsed() < BRIEF {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
@@ -84,10 +94,9 @@ async fn listen(client: &Client, connection: &mut Connection) -> String {
     let mut watch = Watch::new();
     loop {
         tokio::select! {
-            biased;
             frame = connection.receive() => match frame {
                 None => return "it closed the connection".into(),
-                Some(frame) => if let Err(why) = hear_all(client, connection, frame) {
+                Some(frame) => if let Err(why) = hear_all(client, connection, frame).await {
                     return why;
                 },
             },
@@ -132,13 +141,21 @@ impl Watch {
 }
 
 /// Handles one frame and all that are here already.
-fn hear_all(client: &Client, connection: &mut Connection, first: (FrameKind, Bytes)) -> Result<(), String> {
+async fn hear_all(
+    client: &Client,
+    connection: &mut Connection,
+    first: (FrameKind, Bytes),
+) -> Result<(), String> {
     let mut next = Some(first);
     while let Some((kind, payload)) = next {
         if kind != FrameKind::Client {
             return Err(format!("it sent a frame of kind {kind:?}"));
         }
         let message = ToMount::from_all(&payload).map_err(|error| format!("it sent nonsense: {error}"))?;
+        if matches!(message, ToMount::Changes { .. }) {
+            // Answers of before the change must have reached the kernel before it is told to drop them.
+            tokio::task::yield_now().await;
+        }
         hear(client, message)?;
         next = connection.receive_now();
     }

@@ -15,13 +15,18 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub struct Patience {
     spent: Cell<Duration>,
     /// `None`: requests wait for ever.
-    limit: Option<Duration>,
+    limit: Cell<Option<Duration>>,
 }
 
 impl Patience {
     #[must_use]
     pub fn new(limit: Option<Duration>) -> Self {
-        Self { spent: Cell::default(), limit }
+        Self { spent: Cell::default(), limit: Cell::new(limit) }
+    }
+
+    /// For requests that begin from now on.
+    pub fn set_limit(&self, limit: Option<Duration>) {
+        self.limit.set(limit);
     }
 
     /// Called each [`TICK`] unless a brick recovers.
@@ -37,7 +42,7 @@ impl Patience {
     /// When a request that begins now has waited long enough; `None`: never.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        self.limit.map(|limit| self.now() + limit)
+        self.limit.get().map(|limit| self.now() + limit)
     }
 
     /// Waits for something that is not a socket.

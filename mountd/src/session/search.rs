@@ -181,6 +181,7 @@ fn weigh(client: &Rc<Client>, report: Report) -> Option<(Connection, NodeId)> {
                 debug!("{from} serves another volume of that name");
                 return None;
             }
+            client.configure(&welcome.options);
             note_contact(client, &from, &welcome);
             let ready = session.is_some() && welcome.standing == Standing::Ready;
             (Word::Standing(welcome.standing), ready.then_some((connection, welcome.node)))

@@ -9,9 +9,10 @@ use std::time::Duration;
 use rfs_model::client::{Answer, Change, Done, Mutation, Query, ToBrick, ToMount};
 use rfs_model::hello::OpenInode;
 use rfs_model::{Index, InodeId, Refusal, Seq, SessionId};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::Failure;
+use super::credit::Share;
 use super::window::{Answered, Waiter, Window};
 
 /// Where messages to the brick go.
@@ -62,7 +63,7 @@ impl Session {
     pub fn mutate(
         &mut self,
         op: Mutation,
-        credit: Option<OwnedSemaphorePermit>,
+        credit: Option<Share>,
         waiter: Option<Waiter>,
         deadline: Option<Duration>,
     ) -> Seq {

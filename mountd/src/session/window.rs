@@ -6,24 +6,12 @@ use std::collections::VecDeque;
 use rfs_model::client::{Done, Mutation};
 use rfs_model::limits::WINDOW_OPS;
 use rfs_model::{InodeId, Seq};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Failure;
+use super::credit::Share;
 
 /// Whoever wants to know how a mutation ended. Called once, on the network thread; must not block.
 pub type Waiter = Box<dyn FnOnce(Result<Done, Failure>) + Send>;
-
-/// Bytes that a mutation's names and numbers take beside its data, at the most.
-const ENVELOPE_BYTES: usize = 1024;
-
-/// What a mutation takes of a window of `window_bytes`: its data, but at least the share that keeps the number of
-/// mutations within [`WINDOW_OPS`], and never more than all of it.
-#[must_use]
-pub fn credit_cost(window_bytes: usize, data_bytes: usize) -> u32 {
-    let share = window_bytes.div_ceil(WINDOW_OPS);
-    let cost = (data_bytes + ENVELOPE_BYTES).max(share).min(window_bytes);
-    u32::try_from(cost).unwrap_or(u32::MAX)
-}
 
 /// Bytes of data that a mutation carries.
 #[must_use]
@@ -43,7 +31,7 @@ struct Kept {
     /// By the session's clock; `None`: nobody waits, or for ever.
     deadline: Option<std::time::Duration>,
     /// Its share of the window, given back when it is dropped.
-    _credit: Option<OwnedSemaphorePermit>,
+    _credit: Option<Share>,
 }
 
 /// How a result met its mutation.
@@ -72,7 +60,7 @@ impl Window {
     pub fn push(
         &mut self,
         op: Mutation,
-        credit: Option<OwnedSemaphorePermit>,
+        credit: Option<Share>,
         waiter: Option<Waiter>,
         deadline: Option<std::time::Duration>,
     ) -> Seq {
@@ -243,13 +231,5 @@ mod tests {
         assert!(window.done(Seq(1), &Done::default()).waiter.is_some());
         assert!(window.done(Seq(1), &Done::default()).waiter.is_none());
         assert!(window.done(Seq(7), &Done::default()).waiter.is_none());
-    }
-
-    #[test]
-    fn numbers_bound_the_window_as_well_as_bytes() {
-        let window = 64 << 20;
-        assert!(window / credit_cost(window, 0) as usize <= WINDOW_OPS);
-        assert_eq!(credit_cost(window, 1 << 20), (1 << 20) + 1024);
-        assert_eq!(credit_cost(1 << 20, 1 << 20), 1 << 20);
     }
 }

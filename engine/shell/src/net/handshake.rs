@@ -51,7 +51,8 @@ pub async fn dial_peer(
     secret: &Secret,
 ) -> Result<(), NetError> {
     let mine = random()?;
-    send_hello(connection, &Hello::Peer { versions: VERSIONS.to_vec(), node: me, volume, nonce: mine }).await?;
+    send_hello(connection, &Hello::Peer { versions: VERSIONS.to_vec(), node: me, volume, nonce: mine })
+        .await?;
     let (node, theirs, their_proof) = match recv_hello(connection).await? {
         Hello::Challenge { node, nonce, proof } => (node, nonce, proof),
         other => return Err(unexpected(other)),

@@ -43,14 +43,18 @@ fn a_power_cut_while_the_last_one_is_cleaned_up() {
             for _ in 0..60 {
                 history.step().await;
             }
-            for _ in 0..6 {
-                history.cut_power().await;
+            for round in 0..12 {
+                if round % 3 == 2 {
+                    history.cut_power().await;
+                } else {
+                    history.cut_power_in_passing().await;
+                }
                 let recovered = history.reopen().await;
                 assert_eq!(recovered.rot, None, "nothing has rotted");
                 assert!(recovered.last.index >= history.model.synced, "synced records are lost");
                 history.adopt(&recovered);
-                for _ in 0..history.random.below(3) {
-                    history.append();
+                for _ in 0..history.random.below(15) {
+                    history.step().await;
                 }
             }
         });

@@ -169,6 +169,30 @@ impl History {
         self.dir = next;
     }
 
+    /// A power cut somewhere in the cleaning up: at a random call of a start, a release, and what the keeper does then.
+    pub(super) async fn cut_power_in_passing(&mut self) {
+        let next = tempdir().unwrap();
+        let shadow = self.shadow.clone().expect("a watched history");
+        let calls = 1 + self.random.below(60);
+        shadow.arm(calls, next.path(), Random(self.random.next()));
+        if self.random.below(2) == 0 {
+            self.close().await;
+            let recovered = self.reopen().await;
+            assert_eq!(recovered.last, self.model.last(), "everything written survives");
+        }
+        self.pins.clear();
+        self.released = self.model.synced.max(self.released);
+        let released = self.released;
+        self.journal().release(released);
+        self.journal().settle();
+        if shadow.disarm() {
+            shadow.cut(next.path(), &mut self.random);
+        }
+        self.close().await;
+        self.shadow = Some(Arc::new(Shadow::of(next.path())));
+        self.dir = next;
+    }
+
     /// Does one random thing.
     pub(super) async fn step(&mut self) {
         match self.random.below(100) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex};
 use std::thread::ThreadId;
 
@@ -69,6 +69,14 @@ pub(super) struct Shadow {
     /// taken for the old file.
     renaming: Mutex<bool>,
     renamed: Condvar,
+    armed: Mutex<Option<Armed>>,
+}
+
+/// A power cut that is to come after some more calls.
+struct Armed {
+    calls: u64,
+    to: PathBuf,
+    random: Random,
 }
 
 /// Names and inode numbers.
@@ -95,6 +103,28 @@ impl Shadow {
     fn change_ended(&self) {
         *self.renaming.lock().expect("no panic while it was held") = false;
         self.renamed.notify_one();
+    }
+
+    /// After so many more calls, from whatever thread, `to` becomes what a power cut leaves just then.
+    pub(super) fn arm(&self, calls: u64, to: &Path, random: Random) {
+        let armed = Armed { calls, to: to.to_owned(), random };
+        *self.armed.lock().expect("no panic while it was held") = Some(armed);
+    }
+
+    /// Whether that has not happened; it will not any more.
+    pub(super) fn disarm(&self) -> bool {
+        self.armed.lock().expect("no panic while it was held").take().is_some()
+    }
+
+    fn count_down(&self) {
+        let mut armed = self.armed.lock().expect("no panic while it was held");
+        if let Some(cut) = &mut *armed {
+            cut.calls -= 1;
+            if cut.calls == 0 {
+                self.cut(&cut.to, &mut cut.random);
+                *armed = None;
+            }
+        }
     }
 
     /// Everything in the directory is durable now.
@@ -242,12 +272,13 @@ impl Watch for Shadow {
                 state.files.get_mut(&number).expect("known").len = len;
             }
             Call::Sync => {
-                let Some(number) = state.number(path) else { return };
-                let at = state.begun.iter().position(|b| (b.0, b.1) == (who, number)).expect("it began");
-                let (_, _, time) = state.begun.remove(at);
-                let content = state.files.get_mut(&number).expect("known");
-                content.durable_len = content.len;
-                content.sectors.values_mut().for_each(|s| s.settle(time));
+                if let Some(number) = state.number(path) {
+                    let at = state.begun.iter().position(|b| (b.0, b.1) == (who, number)).expect("it began");
+                    let (_, _, time) = state.begun.remove(at);
+                    let content = state.files.get_mut(&number).expect("known");
+                    content.durable_len = content.len;
+                    content.sectors.values_mut().for_each(|s| s.settle(time));
+                }
             }
             Call::SyncDir => {
                 let at = state.dir_syncs.iter().position(|b| b.0 == who).expect("it began");
@@ -258,6 +289,7 @@ impl Watch for Shadow {
             }
         }
         drop(state);
+        self.count_down();
         if changes_names(call) {
             self.change_ended();
         }
