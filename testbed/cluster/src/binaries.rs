@@ -12,9 +12,16 @@ use std::sync::OnceLock;
 /// The programs that a host gets.
 pub const PROGRAMS: [&str; 3] = ["rfs-brickd", "rfs-mountd", "rfs-tools"];
 
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on, [`folder`] is this one: for programs that build them in another profile than their own. Panics when
+/// one of [`PROGRAMS`] is not in it, and when [`folder`] was asked for before.
+pub fn take_from(folder: &Path) {
+    assert!(FOLDER.set(given(folder)).is_ok(), "the folder with the programs is already known");
+}
+
 /// The folder with [`PROGRAMS`]; panics when they cannot be built.
 pub fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| match env::var_os("RFS_BIN") {
         Some(folder) => given(&PathBuf::from(folder)),
         None => {
@@ -35,9 +42,9 @@ pub fn folder() -> &'static Path {
 }
 
 fn given(folder: &Path) -> PathBuf {
-    let folder = folder.canonicalize().unwrap_or_else(|e| panic!("RFS_BIN={}: {e}", folder.display()));
+    let folder = folder.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     for program in PROGRAMS {
-        assert!(folder.join(program).is_file(), "RFS_BIN={} has no {program}", folder.display());
+        assert!(folder.join(program).is_file(), "{} has no {program}", folder.display());
     }
     folder
 }

@@ -68,6 +68,18 @@ impl Load {
         Load::start(host, "reread", file)
     }
 
+    /// Writes one block of a file each 10 ms; with `sync`, durably.
+    #[track_caller]
+    pub fn overwriter(host: &Host, file: &str, sync: bool) -> Load {
+        Load::start(host, if sync { "overwrite-sync" } else { "overwrite" }, file)
+    }
+
+    /// Opens and reads that block each 10 ms, past all caches, and fails when it ever shows an older state than before.
+    #[track_caller]
+    pub fn prober(host: &Host, file: &str) -> Load {
+        Load::start(host, "probe", file)
+    }
+
     fn start(host: &Host, what: &str, file: &str) -> Load {
         let name = format!("{what}{}", file.replace('/', "-"));
         let stop = host.folder().join(format!("{name}.stop"));

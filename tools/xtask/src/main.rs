@@ -1,8 +1,10 @@
 //! `cargo xtask`: what developers and CI run.
 
+mod acceptance;
 mod ci;
 mod demo;
 mod manual;
+mod measure;
 mod packages;
 mod run;
 mod tidy;
@@ -42,6 +44,13 @@ enum Chore {
         #[arg(long)]
         step: bool,
     },
+    /// Figures of the whole, with release binaries, on machines made of namespaces
+    Measure {
+        #[command(subcommand)]
+        what: measure::Measure,
+    },
+    /// The acceptance scripts, with release binaries
+    Acceptance(acceptance::Options),
     /// Installs the programs that tests need (apt-get), as far as they are missing
     Packages,
     /// Man pages and completions of rfs-tools, rfs-brickd and rfs-mountd
@@ -60,6 +69,8 @@ fn main() -> anyhow::Result<()> {
         Chore::Tidy => tidy::tidy(&run::root()?),
         Chore::Sim { rest } => ci::sim(&rest),
         Chore::Demo { step } => demo::demo(step),
+        Chore::Measure { what } => measure::measure(what),
+        Chore::Acceptance(options) => acceptance::acceptance(&options),
         Chore::Packages => packages::install(),
         Chore::Manual { dir } => manual::write(dir),
         Chore::TargetDir => {

@@ -1,16 +1,16 @@
 //! Load on a file, and how long it had to wait.
 //!
 //! Progress goes to standard output as lines of `durable N` (all lines before number N are fsynced) or `read N` (that many
-//! were seen); the last line is the [`Summary`].
+//! were seen); the last line is the [`Summary`](crate::load::Summary).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::IntoRawFd;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::load::Summary;
+use super::watch::Watch;
 
 /// Between two operations.
 const PACE: Duration = Duration::from_millis(10);
@@ -93,35 +93,6 @@ fn end_of(text: &str) -> &str {
     text.get(from..).unwrap_or(text)
 }
 
-#[derive(Default)]
-struct Watch {
-    sum: Summary,
-}
-
-impl Watch {
-    /// Runs one operation, and keeps the longest wait and the first error.
-    fn time<T>(&mut self, what: &str, line: u64, op: impl FnOnce() -> io::Result<T>) -> Option<T> {
-        let start = Instant::now();
-        let result = op();
-        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if ms >= self.sum.longest_ms {
-            (self.sum.longest_ms, self.sum.longest_op) = (ms, format!("{what} at line {line}"));
-        }
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.sum.error.get_or_insert(format!("{what} at line {line} after {ms} ms: {error}"));
-                None
-            }
-        }
-    }
-
-    fn report(&self) -> io::Result<i32> {
-        println!("{}", serde_json::to_string(&self.sum)?);
-        Ok(i32::from(self.sum.error.is_some()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,12 +104,5 @@ mod tests {
         for wrong in ["0\n2\n", "0\n1", "1\n", "0\n0\n", "0\n\n"] {
             assert_eq!(numbered(wrong), None, "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn an_error_stops_and_is_reported() {
-        let mut watch = Watch::default();
-        watch.time("open", 0, || Err::<(), _>(io::Error::other("no"))).unwrap_or(());
-        assert_eq!(watch.report().unwrap(), 1);
     }
 }
