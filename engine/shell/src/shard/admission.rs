@@ -16,7 +16,7 @@ use crate::clock;
 
 /// Records and bytes that one journal write takes at the most.
 const BATCH_RECORDS: usize = 1024;
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 1024 * 1024;
 
 impl Inner {
     /// Whether requests can be admitted: this brick leads, and its tree holds its whole log.
@@ -24,9 +24,13 @@ impl Inner {
         self.front.is_leading() && matches!(self.tree, TreeState::Ready(_)) && self.state.started
     }
 
-    /// This leader's first record is applied: the tree and the sessions are those of the whole log.
+    /// Begins to admit once this leader's first record, of whatever kind, is applied: the tree and the sessions are those of
+    /// the whole log.
     pub(super) fn start_leading(&mut self) {
-        let Some((term, _)) = self.core.leading() else { return };
+        let reached = self.first.is_some_and(|first| self.applied() >= first.index);
+        let Some((term, _)) = self.core.leading().filter(|_| reached && !self.front.is_leading()) else {
+            return;
+        };
         self.front.lead(term, clock::boottime_us() / 1000);
         self.report_own_room();
     }
@@ -42,6 +46,8 @@ impl Inner {
     }
 
     pub(super) fn tick_sessions(&mut self, now_us: u64) {
+        // It may have been about to hand over when its first record was applied, and then have kept leadership.
+        self.start_leading();
         if !self.front.is_leading() || !self.core.lease_valid(now_us) {
             return;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rfs_core::admit::SessionEvent;
 use rfs_core::consensus::api::Input;
@@ -16,9 +17,10 @@ use super::{Event, Inner, Shard, TreeState};
 use crate::journal::JournalError;
 use crate::tree::{Fault, Leftover};
 
-/// Records applied in one turn at the most, and their bytes.
-const TURN_RECORDS: usize = 512;
-const TURN_BYTES: usize = 8 * 1024 * 1024;
+/// What is applied in a row at the most: records, their bytes, and the time it may take.
+const ROW_RECORDS: usize = 512;
+const ROW_BYTES: usize = 8 * 1024 * 1024;
+const ROW: Duration = Duration::from_millis(5);
 /// Old records read at once.
 const LOAD_BYTES: usize = 4 * 1024 * 1024;
 
@@ -42,13 +44,17 @@ impl Inner {
 
     /// Applies what is committed, as much as a turn may. Returns whether anything was applied.
     pub(super) fn apply(&mut self, shard: &Rc<Shard>, now_us: u64) -> bool {
+        let begun = Instant::now();
         let mut bytes = 0;
         let mut count = 0;
         if !matches!(self.tree, TreeState::Ready(_)) {
             return false;
         }
         let before = self.applied();
-        while count < TURN_RECORDS && bytes < TURN_BYTES && !self.feed.busy && self.failed.is_none() {
+        while count < ROW_RECORDS && bytes < ROW_BYTES && !self.feed.busy && self.failed.is_none() {
+            if count > 0 && begun.elapsed() >= ROW {
+                break;
+            }
             let Some(record) = self.next_record(shard) else { break };
             match self.apply_record(shard, &record) {
                 Ok(true) => {}
@@ -145,9 +151,7 @@ impl Inner {
                     tree.pass(meta.index, meta.term);
                 }
                 self.front.skip(meta.index);
-                if self.noop == Some(meta.index) {
-                    self.start_leading();
-                }
+                self.start_leading();
                 Ok(true)
             }
             RecordKind::Volume => {
@@ -215,7 +219,7 @@ impl Inner {
     }
 
     fn volume_changed(&mut self, shard: &Rc<Shard>, index: Index, state: VolumeState) {
-        self.adopt_state(state);
+        self.adopt_state(shard, state);
         self.proposals_applied(index);
         (shard.around.volume_changed)(&self.state);
         let (dir, state) = (shard.path.clone(), self.state.clone());

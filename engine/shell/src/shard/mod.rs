@@ -41,7 +41,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rfs_core::admit::Front;
 use rfs_core::consensus::Consensus;
@@ -62,6 +62,7 @@ use crate::tree::{CheckpointDone, Fault, Tree};
 pub use brick::NodeBricks;
 pub use links::{Addresses, LinkEvent};
 pub use mounts::MountHello;
+pub use queue::Outbox;
 pub use seats::WitnessHello;
 
 use links::Link;
@@ -71,6 +72,13 @@ use queue::Inbox;
 
 /// Time between two ticks: less than half of the shortest interval of the protocol.
 const TICK: Duration = Duration::from_millis(15);
+/// A tick this late is worth a line: peers and mounts soon take this brick for dead.
+const LATE: Duration = Duration::from_millis(250);
+
+/// What a turn may take, so that ticks, heartbeats and other connections get their share: this long (a page cache that has to
+/// find memory takes 4 MiB in 20 ms), and records of this many bytes into one write.
+const TURN: Duration = Duration::from_millis(10);
+const TURN_BYTES: usize = 1024 * 1024;
 
 /// What happens to a shard.
 pub(crate) enum Event {
@@ -212,7 +220,7 @@ pub(crate) struct Inner {
     pub committed: Index,
     pub durable: Index,
     /// This leader's first record.
-    pub noop: Option<Index>,
+    pub first: Option<rfs_model::config::Position>,
     pub links: BTreeMap<NodeId, Rc<Link>>,
     pub seats: seats::Seats,
     pub mounts: Mounts,
@@ -238,11 +246,9 @@ impl Shard {
     pub(crate) async fn run(self: Rc<Self>) {
         glommio::spawn_local(Rc::clone(&self).tick()).detach();
         loop {
-            let events = self.inbox.take().await;
-            let end = {
-                let mut inner = self.inner.borrow_mut();
-                inner.turn(&self, clock::boottime_us(), events)
-            };
+            let mut events = self.inbox.take().await;
+            let end = self.inner.borrow_mut().turn(&self, clock::boottime_us(), &mut events);
+            self.inbox.put_back(events);
             if let Some(end) = end {
                 self.finish(end);
                 return;
@@ -254,7 +260,12 @@ impl Shard {
     async fn tick(self: Rc<Self>) {
         while self.end.borrow().is_none() {
             self.inbox.push(Event::Tick);
+            let slept = Instant::now();
             glommio::timer::sleep(TICK).await;
+            let late = slept.elapsed().saturating_sub(TICK);
+            if late > LATE {
+                tracing::warn!(brick = %self.path.display(), ms = late.as_millis(), "the brick stood still");
+            }
         }
     }
 
@@ -291,15 +302,20 @@ impl Shard {
 }
 
 impl Inner {
-    /// One turn. Returns how the shard ended, once it has.
-    fn turn(&mut self, shard: &Rc<Shard>, now_us: u64, events: VecDeque<Event>) -> Option<End> {
-        for event in events {
+    /// One turn: as many of the events as it may take. Returns how the shard ended, once it has.
+    fn turn(&mut self, shard: &Rc<Shard>, now_us: u64, events: &mut VecDeque<Event>) -> Option<End> {
+        let begun = Instant::now();
+        while let Some(event) = events.pop_front() {
+            let records = matches!(event, Event::Peer { .. });
             self.handle(shard, now_us, event);
             if let Some(why) = &self.failed {
                 return Some(End::Failed(why.clone()));
             }
+            if begun.elapsed() >= TURN || records && self.batch_bytes() >= TURN_BYTES {
+                break;
+            }
         }
-        self.work(shard, now_us);
+        self.work(shard, now_us, begun);
         if let Some(why) = &self.failed {
             return Some(End::Failed(why.clone()));
         }
@@ -309,8 +325,13 @@ impl Inner {
         self.closed(shard)
     }
 
-    /// Admits, writes, ships, applies, until nothing more follows from what has come.
-    fn work(&mut self, shard: &Rc<Shard>, now_us: u64) {
+    /// Bytes of records that this turn will write.
+    fn batch_bytes(&self) -> usize {
+        self.batch.iter().map(|record| record.payload.len()).sum()
+    }
+
+    /// Admits, writes, ships, applies, until nothing more follows from what has come, or the turn is over.
+    fn work(&mut self, shard: &Rc<Shard>, now_us: u64, begun: Instant) {
         loop {
             self.admit(shard, now_us);
             self.flush_journal(shard, now_us);
@@ -319,6 +340,10 @@ impl Inner {
             let applied = self.apply(shard, now_us);
             self.answer_queries(shard, now_us);
             if self.failed.is_some() || self.batch.is_empty() && !applied {
+                return;
+            }
+            if begun.elapsed() >= TURN {
+                shard.inbox.push(Event::More);
                 return;
             }
         }

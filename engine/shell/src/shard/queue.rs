@@ -52,6 +52,17 @@ impl<E> Inbox<E> {
         self.bell.ring();
     }
 
+    /// Gives back what did not fit into a turn: it comes first in the next.
+    pub fn put_back(&self, mut rest: VecDeque<E>) {
+        if rest.is_empty() {
+            return;
+        }
+        let mut events = self.events.borrow_mut();
+        rest.append(&mut events);
+        *events = rest;
+        self.bell.ring();
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.events.borrow().len()
