@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Failure;
 use super::credit::{Credit, Share};
-use super::local::LocalReads;
+use super::local::Nearby;
 use super::patience::Patience;
 use super::places::Places;
 use super::search::Outlook;
@@ -67,7 +67,7 @@ pub struct Client {
     pub(super) down: Cell<Option<Refusal>>,
     /// Whom the session is attached to.
     pub(super) leader: Cell<Option<NodeId>>,
-    pub(super) local: RefCell<Option<Rc<LocalReads>>>,
+    pub(super) nearby: Nearby,
     pub(super) pushes: Box<dyn Fn(Push)>,
     /// The session is not to be attached again.
     pub(super) ending: Cell<bool>,
@@ -95,7 +95,7 @@ impl Client {
             outlook: watch::Sender::new(Outlook::default()),
             down: Cell::new(None),
             leader: Cell::new(None),
-            local: RefCell::new(None),
+            nearby: Nearby::default(),
             transport,
             config,
             credit,
@@ -131,7 +131,8 @@ impl Client {
             let limit = Duration::from_secs(options.request_timeout_s);
             self.patience.set_limit(Some(limit).filter(|limit| !limit.is_zero()));
         }
-        let first = self.outlook.borrow().contact.is_none();
+        // A window that is in use keeps its size.
+        let first = !self.session.borrow().resumed;
         if let (None, true, Ok(window)) =
             (self.config.window_bytes, first, usize::try_from(options.window_bytes))
         {

@@ -61,6 +61,7 @@ fn attach(client: &Client, connection: &Connection, node: NodeId) {
     client.outbox.replace(Some(connection.outbox()));
     (client.pushes)(Push::Attached);
     client.session.borrow_mut().attach(Box::new(connection.outbox()));
+    client.nearby.attached();
     client.outlook.send_modify(|outlook| outlook.attached = true);
 }
 
@@ -68,7 +69,7 @@ fn detach(client: &Client) {
     client.session.borrow_mut().detach();
     client.outbox.replace(None);
     client.leader.set(None);
-    local::close(client);
+    client.nearby.close();
     (client.pushes)(Push::Lost);
     client.outlook.send_modify(|outlook| outlook.attached = false);
 }

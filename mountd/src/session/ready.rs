@@ -45,6 +45,7 @@ impl Client {
         loop {
             let outlook = self.outlook.borrow().clone();
             if let (true, Some((address, volume))) = (outlook.attached, outlook.contact.clone()) {
+                self.nearby.looked().await;
                 return Ok(Contact { address, volume });
             }
             let named = self.places.borrow().named().to_vec();

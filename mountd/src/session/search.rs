@@ -181,9 +181,12 @@ fn weigh(client: &Rc<Client>, report: Report) -> Option<(Connection, NodeId)> {
                 debug!("{from} serves another volume of that name");
                 return None;
             }
-            client.configure(&welcome.options);
             note_contact(client, &from, &welcome);
             let ready = session.is_some() && welcome.standing == Standing::Ready;
+            if ready {
+                // Others may know options of times gone by.
+                client.configure(&welcome.options);
+            }
             (Word::Standing(welcome.standing), ready.then_some((connection, welcome.node)))
         }
         Err(Useless::Denied(Denial::Expired, _)) => {

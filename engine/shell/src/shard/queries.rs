@@ -27,6 +27,9 @@ const PAGE: Page = Page { entries: 1024, bytes: 256 * 1024 };
 /// Reads larger than this run on a thread: they may have to wait for the disk.
 const INLINE_BYTES: u32 = 128 * 1024;
 
+/// A brick that has yet to apply more records than this is catching up: the leader is asked instead.
+const FAR_RECORDS: u64 = 4096;
+
 /// One question.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -109,16 +112,38 @@ impl Inner {
             }
             return;
         }
-        let after = match purpose {
-            Purpose::Session => self.front.progress(session).map(|p| p.received),
-            Purpose::LocalReads => None,
-        };
-        if purpose == Purpose::LocalReads && !reads_only(&op) {
-            return self.mounts.answer(conn, tag, Err(Refusal::NotSupported));
+        let mut asked = Asked { conn, tag, op, session, after: None, need: at, confirmed: false };
+        if purpose == Purpose::LocalReads {
+            return self.ask_here(shard, now_us, asked);
         }
-        let asked = Asked { conn, tag, op, session, after, need: at, confirmed: false };
+        asked.after = self.front.progress(session).map(|p| p.received);
         self.queries.fresh.push_back(asked);
-        let _ = (shard, now_us);
+    }
+
+    /// A question to this brick's own tree, asked on the word of the leader that the index `need` is enough for it.
+    fn ask_here(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
+        if !reads_only(&asked.op) || asked.need == Index::ZERO {
+            return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::NotSupported));
+        }
+        if !self.reads_here(asked.need) {
+            return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::Interrupted));
+        }
+        if asked.need > self.applied() {
+            // Makes this brick hear at once what is committed. Whatever comes of it, the question waits for its own index.
+            let ticket = self.ticket();
+            self.step(shard, now_us, Input::Read { ticket });
+        }
+        asked.confirmed = true;
+        self.queries.wait(asked);
+    }
+
+    /// Whether what is applied here is a part of the leader's history, and `at` is not far off. A log whose last record is
+    /// of an older lineage may have an abandoned tail; and who leads has sessions to answer, not others' readers.
+    fn reads_here(&self, at: Index) -> bool {
+        let follows = matches!(self.core.role(), RoleView::Follower | RoleView::Learner) && self.core.leader().is_some();
+        let of_this_lineage = self.journal.last().term.lineage() == self.core.term().lineage();
+        let near = at.0.saturating_sub(self.applied().0) <= FAR_RECORDS;
+        matches!(self.tree, TreeState::Ready(_)) && follows && of_this_lineage && near
     }
 
     /// Moves every question on as far as it gets.
@@ -330,7 +355,8 @@ impl Inner {
                 let owner = LockOwner { session: asked.session, owner: *owner };
                 Ok(Answer::Lock { range: self.front.lock_answer(*id, owner, *range) })
             }
-            Query::ReadIndex { .. } => Ok(Answer::ReadAt { index: asked.need }),
+            // All that is committed is applied here: whoever has the inode's last change has all there is to read of it.
+            Query::ReadIndex { id } => tree.version(*id)?.map(|index| Answer::ReadAt { index }).ok_or(Stale),
             Query::Release { .. } | Query::Sync { .. } => Ok(Answer::Done),
         };
         Ok(Looked::Answer(answer))

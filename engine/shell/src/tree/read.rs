@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rfs_model::client::Statfs;
-use rfs_model::{Attr, FileKind, InodeId, Timestamp};
+use rfs_model::{Attr, FileKind, Index, InodeId, Timestamp};
 use rustix::fs::{AtFlags, SeekFrom, Stat, fstatvfs, seek, statat};
 use rustix::io::{Errno, pread};
 
@@ -64,6 +64,14 @@ impl Tree {
             ctime: entry.ctime,
             version: entry.version,
         }))
+    }
+
+    /// Index of the last record that changed an inode; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn version(&self, id: InodeId) -> Result<Option<Index>, Fault> {
+        Ok(self.index.get(id)?.map(|entry| entry.version))
     }
 
     pub(super) fn stat(&self, id: InodeId, entry: &Entry) -> Result<Stat, Fault> {

@@ -10,6 +10,7 @@ mod faults_process;
 mod full_disk;
 mod hard_case;
 mod heal;
+mod local_reads;
 mod power;
 mod real_work;
 mod refusals;
