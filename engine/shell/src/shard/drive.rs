@@ -7,15 +7,20 @@ use std::task::{Context, Poll, Waker};
 
 use rfs_core::consensus::api::{Effect, Input, RoleView, Ticket};
 use rfs_model::codec::Encode;
+use rfs_model::config::Position;
 use rfs_model::frame::{FrameKind, put_frame};
 use rfs_model::hard::HardState;
-use rfs_model::limits::SHIP_BYTES;
 use rfs_model::peer::{AppendHeader, PeerMessage};
 use rfs_model::{Index, NodeId, Record};
 
 use super::wire::put_append;
 use super::{Event, Inner, Shard};
 use crate::journal::JournalError;
+
+/// Records in one frame to a follower, bytes: less than it may receive (`SHIP_BYTES`). A busy follower acknowledges a frame
+/// of this size in time; what is not acknowledged in time is sent again, and all that was sent after it.
+const SHIP_BYTES: usize = 1024 * 1024;
+const _: () = assert!(SHIP_BYTES <= rfs_model::limits::SHIP_BYTES);
 
 /// An append that was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +65,7 @@ impl Inner {
             Effect::SendSeat { to, message } => self.seats.send(to, &message),
             Effect::SaveState { ticket, hard } => self.save_state(shard, ticket, hard),
             Effect::AppendOwn { at, kind, payload } => {
-                if kind == rfs_model::RecordKind::Noop {
-                    self.noop = Some(at.index);
-                }
+                self.note_first(at);
                 let record = Record::new(at.index, at.term, kind, self.chain, payload);
                 self.enter(record);
             }
@@ -86,6 +89,13 @@ impl Inner {
             )),
             Effect::ConfigCommitted => self.config_committed(),
             Effect::LeaveDone { clean, last } => self.leave_done = Some((clean, last)),
+        }
+    }
+
+    /// Requests are admitted once this leader's first record is applied, a `Noop` or a configuration.
+    fn note_first(&mut self, at: Position) {
+        if self.first.is_none_or(|first| first.term != at.term) {
+            self.first = Some(at);
         }
     }
 
@@ -154,9 +164,12 @@ impl Inner {
         }
     }
 
+    /// Some of this turn's records may not be in the journal: its disk was full. What is left of them waits on.
     fn cut_log(&mut self, cut: Index) -> Result<(), JournalError> {
-        self.journal.truncate_after(cut)?;
-        self.chain = self.journal.last().chain;
+        if cut <= self.journal.last().index {
+            self.journal.truncate_after(cut)?;
+        }
+        self.chain = cut_batch(&mut self.batch, cut, self.journal.last().chain);
         Ok(())
     }
 
@@ -210,7 +223,7 @@ impl Inner {
         let leads = self.core.role() == RoleView::Leader;
         tracing::info!(role = ?self.core.role(), term = %self.core.term(), leader = ?self.core.leader(), "role");
         if !leads {
-            self.noop = None;
+            self.first = None;
             self.stop_leading();
         }
     }
@@ -227,10 +240,45 @@ impl Inner {
     }
 }
 
+/// Drops the records behind `cut` that wait for the journal, whose last record has this checksum. Returns that of the newest
+/// record that is left.
+fn cut_batch(batch: &mut Vec<Record>, cut: Index, written: u32) -> u32 {
+    batch.retain(|record| record.meta.index <= cut);
+    batch.last().map_or(written, |record| record.meta.crc())
+}
+
 /// The result of a future that needs no waiting, if it is one of those.
 pub(crate) fn at_once<T>(future: Pin<&mut dyn Future<Output = T>>) -> Option<T> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rfs_model::{RecordKind, Term};
+
+    use super::*;
+
+    #[test]
+    fn a_cut_takes_what_a_full_disk_kept_waiting() {
+        let mut chain = 7;
+        let mut record = |index| {
+            let record = Record::new(Index(index), Term(1), RecordKind::Op, chain, Bytes::from_static(b"op"));
+            chain = record.meta.crc();
+            record
+        };
+        let waiting = [record(5), record(6), record(7)];
+        // Of a log that ends at 4, the records 5 to 7 wait: what a cut leaves, and what the next record chains to.
+        let table = [(9, 3), (7, 3), (6, 2), (5, 1), (4, 0), (3, 0)];
+        for (cut, left) in table {
+            let mut batch = waiting.to_vec();
+            let newest = cut_batch(&mut batch, Index(cut), 7);
+            assert_eq!(batch, waiting[..left], "cut after {cut}");
+            let wanted = left.checked_sub(1).map_or(7, |last| waiting[last].meta.crc());
+            assert_eq!(newest, wanted, "cut after {cut}");
+        }
     }
 }

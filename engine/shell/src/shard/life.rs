@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rfs_core::consensus::api::Start;
+use rfs_model::hard::{HardState, Trust};
 use rfs_model::layout;
 use rfs_model::sealed::{seal, unseal};
 use rfs_model::volume::VolumeState;
@@ -37,23 +38,41 @@ fn life_path(brick: &Path) -> PathBuf {
     brick.join(".rfs/life")
 }
 
-/// Judges the last life and begins a new one: from here on the brick counts as running. Durable on return.
-///
-/// A missing or damaged file is no error: the brick then counts as one that lost power, which is always safe.
+/// Judges the last life. A missing or damaged file is no error: the brick then counts as one that lost power, which is
+/// always safe.
 ///
 /// # Errors
-/// [`LifeError::Io`] when the new life cannot be written.
-pub fn begin(brick: &Path) -> Result<Start, LifeError> {
+/// [`LifeError::Io`] when the system does not name its boot.
+pub fn judge(brick: &Path) -> Result<Start, LifeError> {
     let path = life_path(brick);
-    let wrong = |why| LifeError::Io { path: path.clone(), why };
-    let boot = clock::boot_id().map_err(wrong)?;
-    let start = match std::fs::read(&path).ok().and_then(|b| unseal::<Life>(MAGIC, VERSION, &b).ok()) {
+    let boot = boot_id(&path)?;
+    Ok(match std::fs::read(&path).ok().and_then(|b| unseal::<Life>(MAGIC, VERSION, &b).ok()) {
         Some(life) if life.clean => Start::Clean,
         Some(life) if life.boot == boot => Start::SameBoot,
         _ => Start::Suspect,
-    };
-    write(&path, boot, false)?;
-    Ok(start)
+    })
+}
+
+/// Begins a new life, judged to be `start`: from here on the brick counts as running. Durable on return.
+///
+/// That a brick is suspect is in its hard state *before* this boot is noted: whatever ends this start, and however often the
+/// brick is opened in this boot, no later start takes it for one whose process died and nothing more.
+///
+/// # Errors
+/// [`LifeError::Io`] when the hard state or the new life cannot be written.
+pub fn begin(brick: &Path, hard: &mut HardState, start: Start) -> Result<(), LifeError> {
+    let path = life_path(brick);
+    let boot = boot_id(&path)?;
+    if start == Start::Suspect && hard.trust == Trust::Sound {
+        hard.trust = Trust::Suspect;
+        let path = hard_state_path(brick);
+        durable::replace(&path, &hard.to_file()).map_err(|why| LifeError::Io { path, why })?;
+    }
+    write(&path, boot, false)
+}
+
+fn boot_id(path: &Path) -> Result<String, LifeError> {
+    clock::boot_id().map_err(|why| LifeError::Io { path: path.to_owned(), why })
 }
 
 /// Marks the brick as left in good order: tree and log are at one index, and synced. Durable on return.
@@ -62,7 +81,7 @@ pub fn begin(brick: &Path) -> Result<Start, LifeError> {
 /// [`LifeError::Io`].
 pub fn end_clean(brick: &Path) -> Result<(), LifeError> {
     let path = life_path(brick);
-    let boot = clock::boot_id().map_err(|why| LifeError::Io { path: path.clone(), why })?;
+    let boot = boot_id(&path)?;
     write(&path, boot, true)
 }
 
@@ -96,18 +115,70 @@ fn write(path: &Path, boot: String, clean: bool) -> Result<(), LifeError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lives_are_told_apart() {
+    fn brick() -> (tempfile::TempDir, HardState) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".rfs")).unwrap();
-        assert_eq!(begin(dir.path()).unwrap(), Start::Suspect, "no file");
-        assert_eq!(begin(dir.path()).unwrap(), Start::SameBoot);
+        let hard = HardState::genesis(&[rfs_model::NodeId([1; 16])]);
+        std::fs::write(hard_state_path(dir.path()), hard.to_file()).unwrap();
+        (dir, hard)
+    }
+
+    fn live(dir: &Path, hard: &mut HardState) -> Start {
+        let start = judge(dir).unwrap();
+        begin(dir, hard, start).unwrap();
+        start
+    }
+
+    fn trust(dir: &Path) -> Trust {
+        HardState::from_file(&std::fs::read(hard_state_path(dir)).unwrap()).unwrap().trust
+    }
+
+    #[test]
+    fn lives_are_told_apart() {
+        let (dir, mut hard) = brick();
+        let mut next = || live(dir.path(), &mut hard);
+        assert_eq!(next(), Start::Suspect, "no file");
+        assert_eq!(next(), Start::SameBoot);
         end_clean(dir.path()).unwrap();
-        assert_eq!(begin(dir.path()).unwrap(), Start::Clean);
-        assert_eq!(begin(dir.path()).unwrap(), Start::SameBoot, "the mark is gone at once");
+        assert_eq!(next(), Start::Clean);
+        assert_eq!(next(), Start::SameBoot, "the mark is gone at once");
         write(&life_path(dir.path()), "another boot".into(), false).unwrap();
-        assert_eq!(begin(dir.path()).unwrap(), Start::Suspect);
+        assert_eq!(next(), Start::Suspect);
         std::fs::write(life_path(dir.path()), b"rot").unwrap();
-        assert_eq!(begin(dir.path()).unwrap(), Start::Suspect);
+        assert_eq!(next(), Start::Suspect);
+    }
+
+    #[test]
+    fn suspicion_is_stored_before_the_brick_counts_as_one_of_this_boot() {
+        let (dir, mut hard) = brick();
+        // The life cannot be written: as if the start ended between both files.
+        let in_the_way = dir.path().join(".rfs/life.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        begin(dir.path(), &mut hard, Start::Suspect).unwrap_err();
+        assert_eq!(trust(dir.path()), Trust::Suspect);
+        assert_eq!(judge(dir.path()).unwrap(), Start::Suspect);
+    }
+
+    #[test]
+    fn a_brick_that_is_opened_twice_stays_suspect() {
+        let (dir, mut hard) = brick();
+        write(&life_path(dir.path()), "another boot".into(), false).unwrap();
+        assert_eq!(live(dir.path(), &mut hard), Start::Suspect);
+        assert_eq!(live(dir.path(), &mut hard), Start::SameBoot);
+        assert_eq!((hard.trust, trust(dir.path())), (Trust::Suspect, Trust::Suspect));
+    }
+
+    #[test]
+    fn only_who_lost_power_becomes_suspect() {
+        for start in [Start::Clean, Start::SameBoot] {
+            let (dir, mut hard) = brick();
+            begin(dir.path(), &mut hard, start).unwrap();
+            assert_eq!((hard.trust, trust(dir.path())), (Trust::Sound, Trust::Sound), "{start:?}");
+        }
+        // A new disk is worse.
+        let (dir, hard) = brick();
+        let mut hard = HardState { trust: Trust::Blank, ..hard };
+        begin(dir.path(), &mut hard, Start::Suspect).unwrap();
+        assert_eq!(hard.trust, Trust::Blank);
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         front: found.front,
         committed: if found.start == Start::Clean { committed } else { Index::ZERO },
         durable: Index::ZERO,
-        noop: None,
+        first: None,
         links: BTreeMap::new(),
         seats: super::seats::Seats::default(),
         mounts: super::mounts::Mounts::default(),
@@ -147,7 +147,7 @@ impl From<String> for Unfit {
 
 fn look(path: &Path) -> Result<Found, Unfit> {
     let one_line = |e: &dyn std::fmt::Display| e.to_string();
-    let hard = read_hard(path)?;
+    let mut hard = read_hard(path)?;
     let tree = Tree::open(path, &tree::Limits::default())
         .map_err(|e| Unfit { copy_helps: matches!(e, tree::Fault::Index { .. }), why: e.to_string() })?;
     let checkpoint = tree.checkpoint().map_err(|e| one_line(&e))?;
@@ -166,10 +166,10 @@ fn look(path: &Path) -> Result<Found, Unfit> {
     }
     tell_damage(&recovered);
     // The new life begins only now: a brick that does not open has not lived.
-    let mut start = life::begin(path).map_err(|e| one_line(&e))?;
-    if recovered.rot.is_some() || start == Start::Clean && recovered.torn.is_some() {
-        start = Start::Suspect;
-    }
+    let judged = life::judge(path).map_err(|e| one_line(&e))?;
+    let damaged = recovered.rot.is_some() || judged == Start::Clean && recovered.torn.is_some();
+    let start = if damaged { Start::Suspect } else { judged };
+    life::begin(path, &mut hard, start).map_err(|e| one_line(&e))?;
     if recovered.last.index < checkpoint.index {
         let why = format!(
             "the log in {}/.rfs/log ends at record {}, before the tree's checkpoint {}",
