@@ -9,3 +9,4 @@ pub mod net;
 pub mod pool;
 pub mod shard;
 pub mod tree;
+pub mod witness;

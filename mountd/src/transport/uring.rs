@@ -50,6 +50,22 @@ pub fn ring(body: impl Future<Output = ()>) {
     runtime.block_on(body);
 }
 
+impl Uring {
+    /// As [`Transport::connect`] by TCP; the connection breaks by itself when the other machine is gone without a word,
+    /// which a side that only answers would not notice otherwise.
+    ///
+    /// # Errors
+    /// As [`Transport::connect`].
+    pub async fn connect_watched(&self, host_port: &str, patience: Duration) -> io::Result<Connection> {
+        let connect = tokio::net::TcpStream::connect(host_port);
+        let stream = tokio::time::timeout(patience, connect)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        rfs_engine::net::notice_death(&stream);
+        Ok(spawn(tcp(stream)?, Address::Tcp(host_port.to_owned())))
+    }
+}
+
 impl Transport for Uring {
     fn connect(&self, to: &Address, patience: Duration) -> Connecting {
         let to = to.clone();
@@ -64,18 +80,20 @@ impl Transport for Uring {
 
 async fn open(to: &Address) -> io::Result<Stream> {
     match to {
-        Address::Tcp(host) => {
-            let stream = tokio::net::TcpStream::connect(host.as_str()).await?.into_std()?;
-            stream.set_nonblocking(false)?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(TcpStream::from_std(stream)))
-        }
+        Address::Tcp(host) => tcp(tokio::net::TcpStream::connect(host.as_str()).await?),
         Address::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await?.into_std()?;
             stream.set_nonblocking(false)?;
             Ok(Stream::Unix(UnixStream::from_std(stream)))
         }
     }
+}
+
+fn tcp(stream: tokio::net::TcpStream) -> io::Result<Stream> {
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    Ok(Stream::Tcp(TcpStream::from_std(stream)))
 }
 
 enum Stream {

@@ -5,18 +5,15 @@
 //! One process a machine serves the register of a volume; when it exits, another one that has the volume mounted takes over.
 
 mod class;
-mod register;
 mod serve;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+
+use rfs_engine::witness::{LEAVE_PATIENCE, registers};
 
 use crate::fuse::Net;
 use crate::transport::ring;
-
-/// How long a leader may take to move the seat away before this machine goes.
-const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The thread that serves this machine's seat.
 pub struct Seat {
@@ -41,7 +38,7 @@ impl Seat {
 /// Those of starting a thread.
 pub fn start(net: Net, host: String, state_dir: &Path) -> std::io::Result<Seat> {
     let (leave, leaving) = tokio::sync::mpsc::unbounded_channel();
-    let dir: PathBuf = state_dir.join("witness");
+    let dir = registers(state_dir);
     let body = move || ring(serve::serve(net, host, dir, leaving));
     std::thread::Builder::new().name("rfs-witness".into()).spawn(body)?;
     Ok(Seat { leave })

@@ -6,10 +6,12 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::time::Duration;
 
-use rfs_core::consensus::api::Timing;
-use rfs_core::witness::{Answer, Witness};
+use rfs_core::witness::Answer;
+use rfs_engine::clock::boottime_us;
+use rfs_engine::witness::{
+    CALL_AGAIN, CONNECT_PATIENCE, Holder, LEAVE_PATIENCE, LOOK_AGAIN, LOOK_RELEASED, is_welcome,
+};
 use rfs_model::codec::Decode;
 use rfs_model::frame::FrameKind;
 use rfs_model::hello::{BrickPlace, Hello, SeatClass, VERSIONS};
@@ -18,29 +20,18 @@ use rfs_model::{NodeId, VolumeId};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{debug, error, info};
 
-use super::LEAVE_PATIENCE;
 use super::class::class;
-use super::register::Held;
 use crate::fs::Fs;
 use crate::fuse::Net;
 use crate::session::ready::Contact;
-use crate::transport::{Address, Connection, Outbox, Transport, Uring};
-
-/// How often bricks are looked for anew, and a register that another process serves is tried.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A brick that is gone is called again after this.
-const CALL_AGAIN: Duration = Duration::from_millis(100);
-const CONNECT_PATIENCE: Duration = Duration::from_millis(1000);
-/// How often a witness that wants to leave looks whether it may.
-const LOOK_RELEASED: Duration = Duration::from_millis(20);
+use crate::transport::{Connection, Outbox, Uring};
 
 /// A witness whose register could not be saved: it must begin anew from what is on disk.
 struct Broken;
 
 /// The seat while this process serves it.
 struct Seat {
-    held: Held,
-    witness: RefCell<Witness>,
+    holder: RefCell<Holder>,
     broken: Cell<bool>,
     hello: Hello,
     /// Bricks that are connected.
@@ -83,17 +74,16 @@ where
 }
 
 async fn begin(net: &Net, host: &str, dir: &std::path::Path, volume: VolumeId) -> io::Result<Option<Seat>> {
-    let Some(held) = Held::take(dir, volume)? else { return Ok(None) };
-    let witness = Witness::new(held.load()?, Timing::default().hold_us, now_us());
+    let Some(holder) = Holder::take(dir, volume, boottime_us())? else { return Ok(None) };
     let class = match places(net).await {
         Some((bricks, local)) => class(&bricks, local),
         None => SeatClass::Mount,
     };
-    info!("serving seat {} ({class:?}) for volume {volume}", witness.seat());
-    let (seat, host) = (witness.seat(), host.to_owned());
+    info!("serving seat {} ({class:?}) for volume {volume}", holder.seat());
+    let (seat, host) = (holder.seat(), host.to_owned());
     let hello = Hello::Witness { versions: VERSIONS.to_vec(), volume, seat, class, host };
-    let witness = RefCell::new(witness);
-    Ok(Some(Seat { held, witness, broken: Cell::new(false), hello, outboxes: RefCell::default() }))
+    let holder = RefCell::new(holder);
+    Ok(Some(Seat { holder, broken: Cell::new(false), hello, outboxes: RefCell::default() }))
 }
 
 /// The volume's bricks, and the node of this machine's daemon.
@@ -127,7 +117,7 @@ async fn lend(net: &Net, seat: &Rc<Seat>, leaving: &mut UnboundedReceiver<mpsc::
 async fn keep_calling(seat: Rc<Seat>, brick: BrickPlace, over: Rc<Cell<bool>>) {
     while !over.get() {
         for address in &brick.addresses {
-            if let Ok(connection) = Uring.connect(&Address::Tcp(address.clone()), CONNECT_PATIENCE).await {
+            if let Ok(connection) = Uring.connect_watched(address, CONNECT_PATIENCE).await {
                 seat.converse(&brick, connection).await;
                 break;
             }
@@ -162,9 +152,10 @@ impl Seat {
         if self.broken.get() {
             return Err(Broken);
         }
-        let Answer { save, reply } = self.witness.borrow_mut().step(now_us(), request);
+        let mut holder = self.holder.borrow_mut();
+        let Answer { save, reply } = holder.step(boottime_us(), request);
         if let Some(register) = save
-            && let Err(error) = self.held.save(&register)
+            && let Err(error) = holder.held().save(&register)
         {
             error!("the witness's register cannot be saved: {error}");
             self.broken.set(true);
@@ -173,36 +164,17 @@ impl Seat {
         Ok(reply)
     }
 
-    /// True when the newest configuration heard of names this seat.
-    fn is_taken(&self) -> bool {
-        let witness = self.witness.borrow();
-        let entry = witness.register().config.as_ref();
-        let mut seats =
-            entry.into_iter().flat_map(|entry| entry.record.configs()).filter_map(|c| c.seat.as_ref());
-        seats.any(|seat| seat.id == witness.seat())
-    }
-
     /// Asks for the seat to be moved, and waits for that, or [`LEAVE_PATIENCE`].
     async fn leave(&self) {
         let begun = tokio::time::Instant::now();
-        if !self.is_taken() {
+        if !self.holder.borrow().is_taken() {
             return;
         }
         for outbox in self.outboxes.borrow().values() {
             outbox.send(FrameKind::Witness, &WitnessReply::Release {});
         }
-        while !self.witness.borrow().is_released() && begun.elapsed() < LEAVE_PATIENCE {
+        while !self.holder.borrow().is_released() && begun.elapsed() < LEAVE_PATIENCE {
             tokio::time::sleep(LOOK_RELEASED).await;
         }
     }
-}
-
-fn is_welcome(payload: &bytes::Bytes) -> bool {
-    matches!(Hello::from_all(payload), Ok(Hello::Welcome { .. }))
-}
-
-/// CLOCK_BOOTTIME, which goes on while the machine sleeps, as promises do.
-fn now_us() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
 }

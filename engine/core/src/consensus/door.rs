@@ -205,10 +205,12 @@ impl Consensus {
             since_us: now,
             heard_us: None,
             releasing: false,
+            silent: false,
         });
         if state.up != up {
             (state.up, state.since_us, state.releasing) = (up, now, false);
         }
+        state.silent &= !up;
         state.seat = seat;
         if up {
             state.heard_us = Some(now);

@@ -215,7 +215,7 @@ impl Consensus {
     pub(super) fn seat_message(&mut self, from: SeatId, message: WitnessReply) {
         let now = self.now_us;
         if let Some(seat) = self.seats.get_mut(&from) {
-            seat.heard_us = Some(now);
+            (seat.heard_us, seat.silent) = (Some(now), false);
         }
         match message {
             WitnessReply::Vote { term, pre, verdict, config } => {

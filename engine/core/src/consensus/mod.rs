@@ -200,6 +200,17 @@ impl Consensus {
         }
     }
 
+    /// Changes what an operator may change while the brick runs. From the next step on: `peer_us`, the silence after which a
+    /// brick leaves S, and `sync_us`, as in [`Timing`].
+    ///
+    /// Neither is part of a promise. A demotion is a configuration change that needs its quorums however impatient the
+    /// leader is, and leases, holds and elections have times of their own, which stay; so bricks need not switch at once.
+    /// When `sync_us` becomes `None`, the caller syncs what is written already.
+    pub fn retime(&mut self, peer_us: u64, sync_us: Option<u64>) {
+        (self.timing.peer_us, self.timing.sync_us) = (peer_us, sync_us);
+        self.review = true;
+    }
+
     /// For proofs that the simulator finds faults.
     #[doc(hidden)]
     pub fn mutate(&mut self, mutations: Mutations) {

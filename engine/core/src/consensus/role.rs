@@ -212,6 +212,8 @@ pub(super) struct SeatState {
     pub heard_us: Option<u64>,
     /// It has asked for the seat to be moved.
     pub releasing: bool,
+    /// The seat was taken from it since it did not answer, and it has said nothing since: its link may stand all the same.
+    pub silent: bool,
 }
 
 impl Reader {

@@ -12,13 +12,15 @@ impl Consensus {
     /// The holder for an S that needs one now: the one there is, if it answers, else the best that is connected.
     pub(super) fn seat_for(&self, current: Option<&Seat>) -> Option<Seat> {
         let held = current.filter(|seat| self.seats.get(&seat.id).is_some_and(|s| s.up && !s.releasing));
-        held.or_else(|| self.best_seat(0)).or(current).cloned()
+        held.or_else(|| self.best_seat(0, None)).or(current).cloned()
     }
 
-    /// The best machine that has been connected for so long.
-    fn best_seat(&self, connected_us: u64) -> Option<&Seat> {
-        let ready =
-            |seat: &&SeatState| seat.up && !seat.releasing && self.now_us >= seat.since_us + connected_us;
+    /// The best machine that has been connected for so long, `but` for one.
+    fn best_seat(&self, connected_us: u64, but: Option<SeatId>) -> Option<&Seat> {
+        let ready = |seat: &&SeatState| {
+            let there = seat.up && !seat.silent && !seat.releasing && Some(seat.seat.id) != but;
+            there && self.now_us >= seat.since_us + connected_us
+        };
         let seats = self.seats.values().filter(ready).map(|state| &state.seat);
         seats.min_by_key(|seat| (seat.class, seat.id))
     }
@@ -26,11 +28,21 @@ impl Consensus {
     /// Moves the seat to a better holder, or away from one that is silent or about to go.
     pub(super) fn place_seat(&mut self) {
         let Some(seat) = self.better_seat() else { return };
+        self.note_silence();
         let config = Config { seat, ..self.record().target().clone() };
         if let Role::Leader(lead) = &mut self.role {
             lead.seat_moved_us = Some(self.now_us);
         }
         self.propose_config(config);
+    }
+
+    /// A holder that is left for its silence is no candidate again before it says something.
+    fn note_silence(&mut self) {
+        let Some(id) = self.record().target().seat.as_ref().map(|seat| seat.id) else { return };
+        let silent_us = self.timing.seat_silent_us;
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.silent = seat.heard_us.is_none_or(|at| self.now_us >= at + silent_us);
+        }
     }
 
     /// `Some(None)`: it shall be vacant.
@@ -41,12 +53,12 @@ impl Consensus {
         if !config.wants_seat() || !well {
             return None;
         }
-        let best = self.best_seat(self.timing.seat_ready_us);
-        let Some(current) = &config.seat else { return best.map(|seat| Some(seat.clone())) };
-        let best = best.filter(|seat| seat.id != current.id);
+        let current = config.seat.as_ref();
+        let best = self.best_seat(self.timing.seat_ready_us, current.map(|seat| seat.id));
+        let Some(current) = current else { return best.map(|seat| Some(seat.clone())) };
         let holder = self.seats.get(&current.id);
         if holder.is_some_and(|holder| holder.releasing) {
-            return Some(best.or_else(|| self.best_seat(0)).cloned());
+            return Some(best.or_else(|| self.best_seat(0, Some(current.id))).cloned());
         }
         let heard = holder.and_then(|holder| holder.heard_us).unwrap_or(0).max(lead.since_us);
         let silent = self.now_us >= heard + self.timing.seat_silent_us;

@@ -23,6 +23,7 @@ use crate::net::listen::Listener;
 use crate::net::{Connection, NetError};
 use crate::pool::{Asker, FileError, Pool, StateDir, Tcp};
 use crate::shard::{Addresses, NodeBricks, Surroundings};
+use crate::witness::Seats;
 
 /// All parts of a running daemon.
 pub struct Daemon {
@@ -102,12 +103,14 @@ pub(crate) async fn serve(
         glommio::spawn_local(accept::serve(Rc::clone(&daemon), listener, false)).detach();
     }
     glommio::spawn_local(accept::serve(Rc::clone(&daemon), local, true)).detach();
+    let seats = Seats::new(Rc::clone(&daemon.pool));
+    glommio::spawn_local(Rc::clone(&seats).serve()).detach();
     tracing::info!(node = %daemon.node, name = options.name, "rfs-brickd is ready");
     ready();
     wait_for(stop).await;
     tracing::info!("stopping");
     notify::notify("STOPPING=1");
-    let clean = daemon.bricks.leave_all().await;
+    let (clean, ()) = futures_lite::future::zip(daemon.bricks.leave_all(), seats.leave_all()).await;
     // The socket's name goes with the daemon; if it cannot be removed, the next one replaces it.
     let _ = std::fs::remove_file(&socket);
     Ok(Outcome { clean })

@@ -4,4 +4,4 @@ pub mod framed;
 pub mod handshake;
 pub mod listen;
 
-pub use framed::{Connection, FrameSink, FrameSource, Hangup, NetError, connect, connect_unix};
+pub use framed::{Connection, FrameSink, FrameSource, Hangup, NetError, connect, connect_unix, notice_death};

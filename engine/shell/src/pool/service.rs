@@ -3,6 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -109,6 +110,12 @@ impl Pool {
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.file.borrow().node
+    }
+
+    /// Where this daemon keeps what is the node's own.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        self.state_dir.path()
     }
 
     /// This node's name in the pool.

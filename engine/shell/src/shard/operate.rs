@@ -7,10 +7,11 @@ use std::time::Duration;
 use rfs_core::consensus::api::Input;
 use rfs_model::admin::Operation;
 use rfs_model::codec::Encode;
-use rfs_model::options::Options;
+use rfs_model::options::{Options, SyncMode};
 use rfs_model::volume::VolumeState;
 use rfs_model::{Index, Record, RecordKind};
 
+use super::start::{peer_us, sync_us};
 use super::{Inner, Shard};
 use crate::pool::ProposeError;
 
@@ -108,10 +109,16 @@ impl Inner {
         }
     }
 
-    pub(super) fn adopt_state(&mut self, state: VolumeState) {
-        self.options = Options::of(&state);
+    /// Takes over the volume's new state; what its options say holds from here on.
+    pub(super) fn adopt_state(&mut self, shard: &Rc<Shard>, state: VolumeState) {
+        let before = std::mem::replace(&mut self.options, Options::of(&state));
         self.state = state;
         self.retain_log();
+        self.core.retime(peer_us(&self.options), sync_us(&self.options));
+        if self.options.sync == SyncMode::Always && before.sync != SyncMode::Always {
+            // From here on only what is synced counts as written: that includes what was written before.
+            self.sync_now(shard);
+        }
     }
 
     /// Keeps as much of the log for bricks that are away as the options say.

@@ -52,6 +52,8 @@ impl Shard {
         mut connection: Connection,
         hello: WitnessHello,
     ) -> Result<(), NetError> {
+        // A seat that is dead must not look like one to move to.
+        connection.notice_death();
         let welcome = self.inner.borrow().welcome(Standing::Ready);
         connection.send(frame(FrameKind::Hello, &welcome)).await?;
         let (mut source, sink, hangup) = connection.split();

@@ -59,7 +59,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         )));
     }
     let seed = u64::from_le_bytes(random::<8>().map_err(|e| format!("no randomness: {e}"))?);
-    let timing = timing(&options);
+    let timing = Timing { peer_us: peer_us(&options), sync_us: sync_us(&options), ..Timing::default() };
     let core = Consensus::new(now_us, around.me, found.hard.clone(), summary, found.start, timing, seed);
     let tree = match found.start {
         Start::Clean => TreeState::Ready(Box::new(found.tree)),
@@ -115,14 +115,16 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     Ok(shard)
 }
 
-fn timing(options: &Options) -> Timing {
-    Timing {
-        peer_us: options.peer_timeout_ms * 1000,
-        sync_us: match options.sync {
-            SyncMode::Always => None,
-            SyncMode::Interval(ms) => Some(ms * 1000),
-        },
-        ..Timing::default()
+/// [`Timing::peer_us`] as the volume wants it.
+pub(super) fn peer_us(options: &Options) -> u64 {
+    options.peer_timeout_ms * 1000
+}
+
+/// [`Timing::sync_us`] as the volume wants it.
+pub(super) fn sync_us(options: &Options) -> Option<u64> {
+    match options.sync {
+        SyncMode::Always => None,
+        SyncMode::Interval(ms) => Some(ms * 1000),
     }
 }
 

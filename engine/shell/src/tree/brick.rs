@@ -93,6 +93,7 @@ impl Tree {
             times: std::cell::RefCell::default(),
             run: std::cell::RefCell::default(),
             found: std::collections::HashMap::new(),
+            told: super::foreign::Told::default(),
             #[cfg(test)]
             trip: std::cell::Cell::new(None),
             root: root.clone(),

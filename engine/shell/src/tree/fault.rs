@@ -27,7 +27,7 @@ pub enum Fault {
     Place { doing: &'static str, id: InodeId, path: String },
     #[error("inode {id} must be somewhere in the tree and is not")]
     Lost { id: InodeId },
-    #[error("{path} is in the way of recovery, and this brick did not make it")]
+    #[error("{path} is in the way of recovery, and it is not where the index says")]
     InTheWay { path: String },
     #[error("the index cannot {doing}: {why}")]
     Index { doing: &'static str, why: String },

@@ -10,6 +10,8 @@ pub const INDEX: &str = "index.redb";
 pub const LIMBO: &str = "limbo";
 /// Inodes without a name that somebody has open, in [`PRIVATE`], named by identity.
 pub const ORPHANS: &str = "orphans";
+/// What people put into the brick directory by hand and was in the volume's way, in [`PRIVATE`].
+pub const FOREIGN: &str = "foreign";
 /// Where `mkfs` leaves what `fsck` finds, when the brick directory is a file system's root.
 pub const LOST_AND_FOUND: &str = "lost+found";
 /// The xattr that carries an inode's identity.

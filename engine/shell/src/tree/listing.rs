@@ -147,10 +147,11 @@ impl Tree {
     }
 
     /// Entries in the order of their names' bytes from the first one greater than `after` (empty: from the first), and
-    /// whether these are the last ones. `None` when `id` is not a directory that exists.
+    /// whether these are the last ones. `None` when `id` is not a directory that exists. What somebody put there by hand is
+    /// left out.
     ///
     /// # Errors
-    /// [`Fault`]; [`Fault::NoIdentity`] for a file that this brick did not make.
+    /// [`Fault`].
     pub fn readdir(
         &self,
         id: InodeId,
@@ -163,31 +164,49 @@ impl Tree {
         }
         self.list(id)?;
         let max = page.entries.max(1);
-        let names = self.listings.borrow_mut().page(id, after, max + 1).unwrap_or_default();
-        let (mut out, mut bytes) = (Vec::with_capacity(names.len().min(max)), 0);
-        for (name, known) in &names {
-            bytes += name.len() + if plus { 136 } else { 22 };
-            if out.len() == max || !out.is_empty() && bytes > page.bytes {
-                return Ok(Some((out, false)));
+        let (mut out, mut bytes, mut after) = (Vec::new(), 0, Box::from(after));
+        loop {
+            let wanted = max + 1 - out.len();
+            let names = self.listings.borrow_mut().page(id, &after, wanted).unwrap_or_default();
+            let last = names.len() < wanted;
+            for (name, known) in names {
+                bytes += name.len() + if plus { 136 } else { 22 };
+                if out.len() == max || !out.is_empty() && bytes > page.bytes {
+                    return Ok(Some((out, false)));
+                }
+                let place = Place { parent: id, name };
+                out.extend(self.dir_entry(&place, known, plus)?);
+                after = place.name;
             }
-            out.push(self.dir_entry(&Place { parent: id, name: name.clone() }, *known, plus)?);
+            if last {
+                return Ok(Some((out, true)));
+            }
         }
-        Ok(Some((out, true)))
     }
 
-    fn dir_entry(&self, place: &Place, known: Option<InodeId>, plus: bool) -> Result<DirEntry, Fault> {
+    /// `None`: what has the name is no part of the volume.
+    fn dir_entry(
+        &self,
+        place: &Place,
+        known: Option<InodeId>,
+        plus: bool,
+    ) -> Result<Option<DirEntry>, Fault> {
         let id = match known {
             Some(id) => id,
-            None => self
-                .identity_of(place)?
-                .ok_or_else(|| Fault::system("find", self.display(place), Errno::NOENT))?,
+            None => match self.identity_of(place)? {
+                Some(id) => {
+                    self.listings.borrow_mut().add(place, id);
+                    id
+                }
+                None => {
+                    self.listings.borrow_mut().remove(place);
+                    return Ok(None);
+                }
+            },
         };
-        if known.is_none() {
-            self.listings.borrow_mut().add(place, id);
-        }
         let kind = self.known("list", id)?.kind;
         let attr = if plus { self.attr(id)? } else { None };
-        Ok(DirEntry { name: Bytes::copy_from_slice(&place.name), id, kind, attr })
+        Ok(Some(DirEntry { name: Bytes::copy_from_slice(&place.name), id, kind, attr }))
     }
 
     /// Sees to it that the directory is listed.
@@ -206,13 +225,20 @@ impl Tree {
 
     /// Whether a directory holds nothing that mounts see.
     pub(super) fn is_empty_dir(&self, id: InodeId) -> Result<bool, Fault> {
-        if let Some(names) = self.listings.borrow().cache.peek(&id) {
+        if let Some(names) = self.listings.borrow().cache.peek(&id)
+            && (names.is_empty() || names.values().any(Option::is_some))
+        {
             return Ok(names.is_empty());
         }
         let wrong = |e| Fault::system("list", self.path_of(id), e);
         let fd = self.dir(id)?.scan().map_err(wrong)?;
-        let mut first = names_of(id, fd).map_err(wrong)?;
-        Ok(first.next().transpose().map_err(wrong)?.is_none())
+        for name in names_of(id, fd).map_err(wrong)? {
+            let place = Place { parent: id, name: name.map_err(wrong)? };
+            if self.identity_of(&place)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -15,6 +15,7 @@ mod checkpoint;
 mod converge;
 mod entry;
 mod fault;
+mod foreign;
 mod handle;
 mod index;
 mod label;
@@ -107,6 +108,7 @@ pub struct Tree {
     run: RefCell<Run>,
     /// Where recovery has found what is not where the index says.
     found: HashMap<InodeId, Place>,
+    told: foreign::Told,
     #[cfg(test)]
     trip: std::cell::Cell<Option<u64>>,
 }

@@ -30,8 +30,11 @@ impl Tree {
     pub(super) fn make_node(&self, place: &Place, new: &NewNode<'_>) -> Result<Arc<Handle>, Fault> {
         let dir = self.dir(place.parent)?;
         self.step()?;
-        let handle =
-            make(&dir, &place.name, new).map_err(|e| Fault::system("create", self.display(place), e))?;
+        let handle = match make(&dir, &place.name, new) {
+            Err(Errno::EXIST) if self.clear_foreign(place)? => make(&dir, &place.name, new),
+            other => other,
+        }
+        .map_err(|e| Fault::system("create", self.display(place), e))?;
         self.step()?;
         handle
             .set_identity(new.id)
@@ -54,12 +57,17 @@ impl Tree {
         let (old, new) = (self.dir(from.parent)?, self.dir(to.parent)?);
         self.step()?;
         let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        let moved = match renameat_with(old.fd(), &*from.name, new.fd(), &*to.name, flags) {
+        let rename = || match renameat_with(old.fd(), &*from.name, new.fd(), &*to.name, flags) {
             // A file system without NOREPLACE: nobody else changes the tree, so looking first is as good.
             Err(Errno::INVAL | Errno::NOSYS) if !replace => match self.occupant(to)? {
-                None => renameat(old.fd(), &*from.name, new.fd(), &*to.name),
-                Some(_) => Err(Errno::EXIST),
+                None => Ok(renameat(old.fd(), &*from.name, new.fd(), &*to.name)),
+                Some(_) => Ok(Err(Errno::EXIST)),
             },
+            other => Ok(other),
+        };
+        let moved = match rename()? {
+            Err(Errno::EXIST) if !replace && self.clear_foreign(to)? => rename()?,
+            Err(Errno::NOTEMPTY | Errno::EXIST) if replace && self.clear_foreign_in(to)? => rename()?,
             other => other,
         };
         moved.map_err(|e| {
@@ -87,7 +95,12 @@ impl Tree {
     pub(super) fn link_entry(&self, id: InodeId, from: &Place, to: &Place) -> Result<(), Fault> {
         let (old, new) = (self.dir(from.parent)?, self.dir(to.parent)?);
         self.step()?;
-        linkat(old.fd(), &*from.name, new.fd(), &*to.name, AtFlags::empty()).map_err(|e| {
+        let link = || linkat(old.fd(), &*from.name, new.fd(), &*to.name, AtFlags::empty());
+        let linked = match link() {
+            Err(Errno::EXIST) if self.clear_foreign(to)? => link(),
+            other => other,
+        };
+        linked.map_err(|e| {
             Fault::system("link", format!("{} to {}", self.display(from), self.display(to)), e)
         })?;
         self.listings.borrow_mut().add(to, id);
@@ -99,8 +112,12 @@ impl Tree {
         let parent = self.dir(place.parent)?;
         self.step()?;
         let flags = if dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        unlinkat(parent.fd(), &*place.name, flags)
-            .map_err(|e| Fault::system("remove", self.display(place), e))?;
+        let remove = || unlinkat(parent.fd(), &*place.name, flags);
+        let removed = match remove() {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if dir && self.clear_foreign_in(place)? => remove(),
+            other => other,
+        };
+        removed.map_err(|e| Fault::system("remove", self.display(place), e))?;
         self.listings.borrow_mut().remove(place);
         Ok(())
     }

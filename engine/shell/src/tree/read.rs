@@ -86,7 +86,7 @@ impl Tree {
     /// Who has the name. `None` when nobody has, or when `parent` does not exist or is no directory.
     ///
     /// # Errors
-    /// [`Fault`]; [`Fault::NoIdentity`] for a file that this brick did not make.
+    /// [`Fault`].
     pub fn child(&self, parent: InodeId, name: &[u8]) -> Result<Option<InodeId>, Fault> {
         assert!(!name.is_empty() && !name.contains(&b'/') && name != b"." && name != b"..", "a bad name");
         if is_private(parent, name) || self.index.get(parent)?.is_none_or(|e| e.kind != FileKind::Dir) {
@@ -98,14 +98,20 @@ impl Tree {
         self.identity_of(&Place::new(parent, name))
     }
 
-    /// Who stands at a place, checked against the index.
+    /// Who stands at a place, checked against the index. What somebody put there by hand is nobody.
     pub(super) fn identity_of(&self, place: &Place) -> Result<Option<InodeId>, Fault> {
         let Some(found) = self.occupant(place)? else { return Ok(None) };
-        let id = found.ok_or_else(|| Fault::NoIdentity { path: self.display(place) })?;
-        if !self.index.get(id)?.is_some_and(|entry| entry.has(place.parent, &place.name)) {
-            return Err(Fault::Place { doing: "look up", id, path: self.display(place) });
+        if let Some(id) = found
+            && self.index.get(id)?.is_some_and(|entry| entry.has(place.parent, &place.name))
+        {
+            return Ok(Some(id));
         }
-        Ok(Some(id))
+        if self.is_foreign(place, found)? {
+            self.tell_foreign(place);
+            return Ok(None);
+        }
+        let id = found.unwrap_or(InodeId::NIL);
+        Err(Fault::Place { doing: "look up", id, path: self.display(place) })
     }
 
     /// A file to be read on a thread; `None` when there is no such file.

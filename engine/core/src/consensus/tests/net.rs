@@ -170,7 +170,7 @@ impl Net {
         self.offer_seat(n);
     }
 
-    fn offer_seat(&mut self, n: usize) {
+    pub fn offer_seat(&mut self, n: usize) {
         let up = self.witness.is_some();
         let (class, host) = (SeatClass::PoolNode, "w".to_string());
         self.step(n, Input::SeatCandidate { seat: W, class, host, up });

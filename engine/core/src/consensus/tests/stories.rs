@@ -1,9 +1,11 @@
 //! What the protocol promises for each fault, with its times.
 
-use rfs_model::Index;
+use rfs_model::hello::SeatClass;
+use rfs_model::peer::WitnessReply;
+use rfs_model::{Index, SeatId};
 
 use super::net::{MS, Net, node};
-use crate::consensus::api::{Input, RoleView, Ticket, WaitReason};
+use crate::consensus::api::{Input, Received, RoleView, Ticket, WaitReason};
 
 /// Until a leader other than `not` has committed a new record; the time it took, ms.
 fn pause(net: &mut Net, not: Option<usize>) -> u64 {
@@ -49,6 +51,51 @@ fn one_brick_leads_at_once_and_always() {
     net.step(0, Input::Leave);
     net.run(20);
     assert_eq!(net.bricks[0].left, Some((true, true)));
+}
+
+#[test]
+fn a_frozen_witness_does_not_get_the_seat_back_before_it_answers() {
+    let (mut net, leader) = ready(2, true);
+    let mount = SeatId([77; 16]);
+    for n in 0..2 {
+        let (class, host) = (SeatClass::Mount, "client".to_string());
+        net.step(n, Input::SeatCandidate { seat: mount, class, host, up: true });
+    }
+    let holder =
+        move |net: &Net| net.core(leader).and_then(|c| c.config().record.target().seat.clone()).map(|s| s.id);
+    let first = holder(&net);
+    assert!(first.is_some() && first != Some(mount), "the better machine has it");
+    // Its link stands: the kernel of a frozen process goes on.
+    let whole = net.witness.take();
+    net.until(15_000, "the mount has it", |net| holder(net) == Some(mount));
+    let (seat, last) = (mount, net.now + 15_000 * MS);
+    while net.now < last {
+        net.run(100);
+        let message = WitnessReply::Heartbeat { term: net.core(leader).unwrap().term(), round: 0 };
+        net.step(leader, Input::Message(Received::Seat { from: seat, message }));
+        assert_eq!(holder(&net), Some(mount));
+    }
+    net.witness = whole;
+    (0..2).for_each(|n| net.offer_seat(n));
+    net.until(20_000, "it has it again", |net| holder(net) == first && net.healthy());
+}
+
+#[test]
+fn a_peer_timeout_may_change_while_a_brick_is_silent() {
+    let (mut net, leader) = ready(2, true);
+    let retime = |net: &mut Net, ms: u64| {
+        (0..2).for_each(|n| net.bricks[n].core.as_mut().unwrap().retime(ms * MS, Some(100 * MS)));
+    };
+    retime(&mut net, 60_000);
+    net.isolate(1 - leader);
+    let alone = move |net: &Net| {
+        net.core(leader).is_some_and(|c| c.config().record.target().in_sync == [node(leader)])
+    };
+    net.run(8_000);
+    assert!(!alone(&net) && net.leader() == Some(leader), "it waits for longer than by default");
+    retime(&mut net, 500);
+    assert!(net.until(1_000, "it goes on alone", alone) <= 300);
+    write(&mut net);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use rfs_core::converge::{Made, Occupant, Slot, Workbench};
 use rfs_model::{FileKind, InodeId};
 use rustix::fs::{AtFlags, statat};
-use rustix::io::Errno;
 
 use super::Recovery;
 use super::discover::aside_place;
 use crate::tree::entry::Place;
-use crate::tree::handle::kind_of;
+use crate::tree::handle::{Handle, kind_of};
 use crate::tree::layout::{LIMBO_DIR, ORPHANS_DIR};
+use crate::tree::listing::names_of;
 use crate::tree::moves::NewNode;
 use crate::tree::resolve::orphan_place;
 use crate::tree::{Fault, Tree};
@@ -139,24 +139,25 @@ impl Recovery<'_> {
 
 impl Tree {
     /// Removes an inode whose creation was torn. It is empty, since its identity comes before anything else; what is not
-    /// empty is somebody else's and stays.
+    /// empty is somebody else's and is set aside.
     pub(in crate::tree) fn remove_torn(&self, place: &Place) -> Result<(), Fault> {
         let parent = self.dir(place.parent)?;
         let wrong = |e| Fault::system("stat", self.display(place), e);
         let stat = statat(parent.fd(), &*place.name, AtFlags::SYMLINK_NOFOLLOW).map_err(wrong)?;
-        let in_the_way = || Fault::InTheWay { path: self.display(place) };
-        match kind_of(&stat) {
-            Some(FileKind::File) if stat.st_size > 0 => Err(in_the_way()),
-            Some(FileKind::Dir) => match self.remove_entry(place, true) {
-                Err(Fault::System { source, .. })
-                    if source.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) =>
-                {
-                    Err(in_the_way())
-                }
-                other => other,
-            },
-            _ => self.remove_entry(place, false),
+        let torn = match kind_of(&stat) {
+            Some(FileKind::File) => stat.st_size == 0,
+            Some(FileKind::Dir) => Handle::open_dir(parent.fd(), &place.name)
+                .and_then(|dir| dir.scan())
+                .and_then(|fd| names_of(InodeId::NIL, fd)?.next().transpose())
+                .map_err(wrong)?
+                .is_none(),
+            _ => true,
+        };
+        if !torn {
+            let path = || self.display(place);
+            return if self.clear_foreign(place)? { Ok(()) } else { Err(Fault::InTheWay { path: path() }) };
         }
+        self.remove_entry(place, kind_of(&stat) == Some(FileKind::Dir))
     }
 
     fn is_dir(&self, place: &Place) -> Result<bool, Fault> {

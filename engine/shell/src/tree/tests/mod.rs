@@ -3,6 +3,7 @@
 mod apply;
 mod checkpoint;
 mod converge;
+mod foreign;
 mod history;
 mod listing;
 mod model;

@@ -5,10 +5,12 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rfs_engine::durable;
 use rfs_model::register::Register;
 use rfs_model::{SeatId, VolumeId};
 use rustix::fs::{FlockOperation, flock};
+
+use crate::durable;
+use crate::pool::auth::random_uuid;
 
 /// A register that this process, and no other on the machine, serves.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Held {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let register = Register::new(SeatId(*uuid::Uuid::new_v4().as_bytes()));
+        let register = Register::new(SeatId(random_uuid()?));
         self.save(&register)?;
         Ok(register)
     }
@@ -58,7 +60,13 @@ impl Held {
     /// # Errors
     /// Those of the file system: what is on disk is then the old or the new one.
     pub fn save(&self, register: &Register) -> io::Result<()> {
-        durable::replace(&self.path, &register.to_file())
+        self.saver(register)()
+    }
+
+    /// [`Held::save`] as a job for another thread.
+    pub fn saver(&self, register: &Register) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+        let (path, bytes) = (self.path.clone(), register.to_file());
+        move || durable::replace(&path, &bytes)
     }
 }
 
