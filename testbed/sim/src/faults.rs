@@ -40,6 +40,7 @@ impl World {
                 let jump = self.out.rng.within(0, 7200) as i64 - 3600;
                 self.bricks[n].machine.wall_secs += jump;
             }
+            _ if self.out.setup.ambushes => self.ambush(n),
             _ => {}
         }
     }
@@ -57,28 +58,15 @@ impl World {
     /// Starts a brick; after a power cut, perhaps to die again before it has stored that it is suspect.
     fn come_back(&mut self, n: usize) {
         let lost_power = self.bricks[n].disk.life_boot != self.bricks[n].machine.boot;
-        self.start(n);
-        let steps = self.out.rng.below(4);
-        if lost_power
-            && self.out.rng.one_in(4)
-            && let Some(p) = &mut self.bricks[n].process
-        {
-            self.out.stats.fault("crash at start");
-            p.doom = Some(steps);
-        }
+        let steps = self.out.rng.below(6);
+        if lost_power && self.out.rng.one_in(4) { self.start_and_die(n, steps) } else { self.start(n) }
     }
 
     fn maybe_power_cut(&mut self, n: usize) {
         let all = self.out.rng.one_in(3);
         match self.out.setup.weather {
             Weather::Crashes => {}
-            Weather::OnePowerCut => {
-                if self.lost.is_none() && self.bricks.len() > 1 && self.settled() {
-                    self.lost = Some(n);
-                    self.out.stats.fault("power cut");
-                    self.power_cut(n);
-                }
-            }
+            Weather::OnePowerCut => self.cut_power_while_well(n),
             Weather::PowerCuts if all => {
                 self.out.stats.fault("power cut of all");
                 self.out.oracle.lossy = true;
@@ -92,6 +80,19 @@ impl World {
                 self.out.oracle.lossy = true;
                 self.power_cut(n);
             }
+        }
+    }
+
+    /// One machine loses power, and none other until all is well again.
+    pub fn cut_power_while_well(&mut self, n: usize) {
+        if self.lost.is_some() || self.bricks.len() < 2 || !self.settled() {
+            return;
+        }
+        self.lost = Some(n);
+        self.out.stats.fault("power cut");
+        self.power_cut(n);
+        if self.out.setup.ambushes {
+            self.hurry_back(n);
         }
     }
 
@@ -126,7 +127,7 @@ impl World {
         }
     }
 
-    fn cut_both(&mut self, a: Party, b: Party, how: Cut) {
+    pub fn cut_both(&mut self, a: Party, b: Party, how: Cut) {
         if a != b {
             self.out.net.cut(a, b, how);
             self.out.net.cut(b, a, how);
@@ -140,7 +141,7 @@ impl World {
         }
     }
 
-    fn heal(&mut self) {
+    pub fn heal(&mut self) {
         self.out.say(format_args!("the network is well"));
         self.out.net.heal();
     }

@@ -3,6 +3,7 @@
 //!
 //! See `docs/testing.md` for what it covers.
 
+pub mod ambush;
 pub mod brick;
 pub mod client;
 pub mod disk;

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use rfs_sim::mutants::{self, Planted};
 use rfs_sim::stats::Stats;
-use rfs_sim::{Mutants, Setup, mutants, run};
+use rfs_sim::{Mutants, Setup, run};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -20,49 +21,61 @@ struct Args {
     /// Print the events of this one history.
     #[arg(long)]
     seed: Option<u64>,
-    /// Plant this fault; `all`: look for a seed that catches each; `each:NAME`: for one that catches this.
+    /// Look for a seed that catches this planted fault; `all`: for one that catches each. With `--seed`: that history.
     #[arg(long)]
     mutant: Option<String>,
+    /// Leave the fault out, but run the histories in which it is looked for.
+    #[arg(long, requires = "mutant")]
+    sane: bool,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    // Failures are reported below, with the command that replays them.
-    std::panic::set_hook(Box::new(|_| {}));
+    // Failures are reported below, with the command that replays them: where a panic can be caught.
+    if cfg!(panic = "unwind") {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     let planted = match args.mutant.as_deref() {
-        None => Mutants::default(),
-        Some("all") => return Ok(hunt(&args, "")),
-        Some(each) if each.starts_with("each:") => return Ok(hunt(&args, &each[5..])),
+        None => None,
+        Some("all") => return Ok(hunt(&args, &mutants::all())),
         Some(name) => {
             let found = mutants::all().into_iter().find(|planted| planted.name == name);
-            found.ok_or_else(|| anyhow::anyhow!("no mutant is called '{name}'"))?.mutants
+            Some(found.ok_or_else(|| anyhow::anyhow!("no planted fault is called '{name}'"))?)
         }
     };
-    Ok(match args.seed {
-        Some(seed) => replay(seed, planted),
-        None => sweep(&args, planted),
+    Ok(match (args.seed, planted) {
+        (None, Some(planted)) if !args.sane => hunt(&args, &[planted]),
+        (None, planted) => sweep(&args, planted),
+        (Some(seed), planted) => replay(setup(seed, planted, args.sane)),
     })
 }
 
-fn replay(seed: u64, planted: Mutants) -> ExitCode {
-    let setup = Setup::of(seed, planted);
+fn setup(seed: u64, planted: Option<Planted>, sane: bool) -> Setup {
+    match planted {
+        None => Setup::of(seed, Mutants::default()),
+        Some(planted) if sane => mutants::place(&planted.without_fault(), seed),
+        Some(planted) => mutants::place(&planted, seed),
+    }
+}
+
+fn replay(setup: Setup) -> ExitCode {
     println!("{setup:?}");
     let outcome = run(setup, true);
     println!("{:#?}\nhistory {:016x}", outcome.stats, outcome.sum);
     if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn sweep(args: &Args, planted: Mutants) -> ExitCode {
+fn sweep(args: &Args, planted: Option<Planted>) -> ExitCode {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} histories, {per_sec}, {eta} left");
     let bar = ProgressBar::new(args.seeds).with_style(style.unwrap_or(ProgressStyle::default_bar()));
     let (begun, mut stats, mut failures) = (Instant::now(), Stats::default(), 0);
     for seed in args.from..args.from + args.seeds {
-        let outcome = run(Setup::of(seed, planted), false);
+        let outcome = run(setup(seed, planted, true), false);
         stats.add(&outcome.stats);
         if let Some(why) = outcome.failure {
             failures += 1;
             let why = why.lines().next().unwrap_or_default().to_owned();
-            let mutant = args.mutant.as_ref().map(|name| format!(" --mutant {name}")).unwrap_or_default();
+            let mutant = planted.map(|p| format!(" --mutant {} --sane", p.name)).unwrap_or_default();
             bar.suspend(|| println!("{why}\n    cargo run -p rfs-sim -- --seed {seed}{mutant}"));
         }
         bar.inc(1);
@@ -93,10 +106,10 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
     println!("faults: {}", faults.join(", "));
 }
 
-fn hunt(args: &Args, name: &str) -> ExitCode {
+fn hunt(args: &Args, all: &[Planted]) -> ExitCode {
     let mut missed = 0;
-    for planted in mutants::all().into_iter().filter(|planted| planted.name.contains(name)) {
-        match mutants::hunt(&planted, args.from, args.seeds) {
+    for planted in all {
+        match mutants::hunt(planted, args.from, args.seeds) {
             Some((seed, why)) => {
                 println!("{}: seed {seed}: {}", planted.name, why.lines().next().unwrap_or_default());
             }

@@ -14,56 +14,107 @@ pub struct Planted {
     pub weather: Weather,
     pub bricks: usize,
     pub seats: &'static [SeatClass],
+    pub ambushes: bool,
 }
 
-/// Those that no history has caught so far: a fault kind or an oracle is missing, or another rule covers for them.
-pub const NOT_CAUGHT: [&str; 3] = ["demoted_serves", "suspicion_unsaved", "witness_answers_unsaved"];
+impl Planted {
+    /// The same place, with nothing planted.
+    #[must_use]
+    pub fn without_fault(&self) -> Self {
+        Self { mutants: Mutants::default(), ..*self }
+    }
+}
 
 const NONE: &[SeatClass] = &[];
 const ONE: &[SeatClass] = &[SeatClass::PoolNode];
 
-type Place = (Weather, usize, &'static [SeatClass]);
+/// Faults by chance alone, and with ambushes.
+const CHANCE: bool = false;
+const AMBUSH: bool = true;
 
-fn core(name: &'static str, (weather, bricks, seats): Place, core: Mutations) -> Planted {
-    Planted { name, mutants: Mutants { core, ..Mutants::default() }, weather, bricks, seats }
+type Place = (Weather, usize, &'static [SeatClass], bool);
+
+fn core(name: &'static str, place: Place, core: Mutations) -> Planted {
+    at(name, place, Mutants { core, ..Mutants::default() })
 }
 
-fn driver(name: &'static str, (weather, bricks, seats): Place, driver: DriverMutants) -> Planted {
-    Planted { name, mutants: Mutants { driver, ..Mutants::default() }, weather, bricks, seats }
+fn driver(name: &'static str, place: Place, driver: DriverMutants) -> Planted {
+    at(name, place, Mutants { driver, ..Mutants::default() })
+}
+
+fn at(name: &'static str, (weather, bricks, seats, ambushes): Place, mutants: Mutants) -> Planted {
+    Planted { name, mutants, weather, bricks, seats, ambushes }
 }
 
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Planted> {
+    let mut all = in_the_core();
+    all.extend(in_the_driver());
+    all
+}
+
+fn in_the_core() -> Vec<Planted> {
     use Weather::{Crashes, OnePowerCut, PowerCuts};
-    let (c, d) = (Mutations::default(), DriverMutants::default());
-    let mut all = vec![
-        core("count_before_journaled", (Crashes, 1, NONE), Mutations { count_before_journaled: true, ..c }),
-        core("durable_before_synced", (PowerCuts, 2, ONE), Mutations { durable_before_synced: true, ..c }),
-        core("no_suspect_rule", (OnePowerCut, 2, ONE), Mutations { no_suspect_rule: true, ..c }),
-        core("joint_by_new_alone", (OnePowerCut, 2, ONE), Mutations { joint_by_new_alone: true, ..c }),
-        core("lease_ignores_hold", (Crashes, 3, ONE), Mutations { lease_ignores_hold: true, ..c }),
-        core("witness_forgets", (Crashes, 2, ONE), Mutations { witness_forgets: true, ..c }),
-        core("demoted_serves", (OnePowerCut, 2, NONE), Mutations { demoted_serves: true, ..c }),
-        core("commit_old_terms", (Crashes, 4, NONE), Mutations { commit_old_terms: true, ..c }),
-        core("speak_before_saved", (Crashes, 3, NONE), Mutations { speak_before_saved: true, ..c }),
-    ];
-    all.extend([
-        driver(
-            "witness_answers_unsaved",
-            (Crashes, 2, ONE),
-            DriverMutants { witness_answers_unsaved: true, ..d },
+    let m = Mutations::default();
+    vec![
+        core(
+            "count_before_journaled",
+            (Crashes, 1, NONE, CHANCE),
+            Mutations { count_before_journaled: true, ..m },
         ),
-        driver("synced_too_early", (PowerCuts, 2, NONE), DriverMutants { synced_too_early: true, ..d }),
+        core(
+            "durable_before_synced",
+            (PowerCuts, 2, ONE, CHANCE),
+            Mutations { durable_before_synced: true, ..m },
+        ),
+        core("no_suspect_rule", (OnePowerCut, 2, ONE, CHANCE), Mutations { no_suspect_rule: true, ..m }),
+        core(
+            "joint_by_new_alone",
+            (OnePowerCut, 2, ONE, CHANCE),
+            Mutations { joint_by_new_alone: true, ..m },
+        ),
+        core("lease_ignores_hold", (Crashes, 3, ONE, CHANCE), Mutations { lease_ignores_hold: true, ..m }),
+        core("witness_forgets", (Crashes, 2, ONE, CHANCE), Mutations { witness_forgets: true, ..m }),
+        core("demoted_serves", (Crashes, 2, ONE, AMBUSH), Mutations { demoted_serves: true, ..m }),
+        core("commit_old_terms", (Crashes, 4, NONE, CHANCE), Mutations { commit_old_terms: true, ..m }),
+        core("speak_before_saved", (Crashes, 3, NONE, CHANCE), Mutations { speak_before_saved: true, ..m }),
+    ]
+}
+
+fn in_the_driver() -> Vec<Planted> {
+    use Weather::{Crashes, OnePowerCut, PowerCuts};
+    let m = DriverMutants::default();
+    let unsaved = DriverMutants { witness_answers_unsaved: true, ..m };
+    vec![
+        driver("witness_answers_unsaved", (Crashes, 2, ONE, AMBUSH), unsaved),
+        driver(
+            "synced_too_early",
+            (PowerCuts, 2, NONE, CHANCE),
+            DriverMutants { synced_too_early: true, ..m },
+        ),
         driver(
             "power_cut_unnoticed",
-            (OnePowerCut, 2, ONE),
-            DriverMutants { power_cut_unnoticed: true, ..d },
+            (OnePowerCut, 2, ONE, CHANCE),
+            DriverMutants { power_cut_unnoticed: true, ..m },
         ),
-        driver("suspicion_unsaved", (OnePowerCut, 2, ONE), DriverMutants { suspicion_unsaved: true, ..d }),
-        driver("reply_when_proposed", (Crashes, 2, NONE), DriverMutants { reply_when_proposed: true, ..d }),
-    ]);
-    all
+        driver(
+            "suspicion_unsaved",
+            (OnePowerCut, 2, ONE, AMBUSH),
+            DriverMutants { suspicion_unsaved: true, ..m },
+        ),
+        driver(
+            "reply_when_proposed",
+            (Crashes, 2, NONE, CHANCE),
+            DriverMutants { reply_when_proposed: true, ..m },
+        ),
+        driver("only_noop_begins", (Crashes, 2, ONE, CHANCE), DriverMutants { only_noop_begins: true, ..m }),
+        driver(
+            "cut_forgets_batch",
+            (Crashes, 3, NONE, AMBUSH),
+            DriverMutants { cut_forgets_batch: true, ..m },
+        ),
+    ]
 }
 
 /// The history of a seed in which this fault is looked for.
@@ -73,6 +124,7 @@ pub fn place(planted: &Planted, seed: u64) -> Setup {
         weather: planted.weather,
         bricks: planted.bricks,
         seats: planted.seats.to_vec(),
+        ambushes: planted.ambushes,
         ..Setup::of(seed, planted.mutants)
     }
 }

@@ -102,6 +102,29 @@ pub enum Event {
     Heard { client: usize, conn: u64, heard: Heard },
     Wake { client: usize },
     Fault,
+    Step(Step),
+}
+
+/// What an ambush has planned.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Heal,
+    /// Starts a brick that is down; with `steps`, it dies again after so many.
+    Return {
+        brick: usize,
+        steps: Option<u64>,
+    },
+    /// Once all is well.
+    PowerCut {
+        brick: usize,
+    },
+    SeatDies {
+        seat: usize,
+        asker: usize,
+    },
+    SeatReturns {
+        seat: usize,
+    },
 }
 
 /// How a process, and its machine, are.

@@ -8,7 +8,10 @@ use rfs_model::SeatId;
 use rfs_model::peer::{WitnessReply, WitnessRequest};
 use rfs_model::register::Register;
 
-use crate::outside::{Event, Item, Outside};
+use crate::outside::{Event, Item, Outside, Step};
+
+/// One of so many votes and stored configurations is followed by an ambush.
+const AMBUSH: u64 = 4;
 
 pub struct Holder {
     seat: usize,
@@ -132,9 +135,14 @@ impl Holder {
         while process.saving.is_none()
             && let Some((from, request)) = process.waiting.pop_front()
         {
+            let weighty = matches!(&request, WitnessRequest::Vote { .. } | WitnessRequest::Store { .. });
             let answer = process.witness.step(now, request);
             match (answer.save, answer.reply) {
                 (Some(register), reply) => {
+                    if out.setup.ambushes && weighty && out.rng.one_in(AMBUSH) {
+                        let delay = out.rng.within(300, 3_000);
+                        out.after(delay, Event::Step(Step::SeatDies { seat, asker: from }));
+                    }
                     let early = out.setup.mutants.driver.witness_answers_unsaved;
                     if let Some(reply) = reply.clone().filter(|_| early) {
                         out.answer_seat(seat, from, reply);

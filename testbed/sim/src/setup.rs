@@ -37,6 +37,10 @@ pub struct DriverMutants {
     pub suspicion_unsaved: bool,
     /// A reply leaves when the record is proposed.
     pub reply_when_proposed: bool,
+    /// A leader whose first record is a configuration never begins to admit.
+    pub only_noop_begins: bool,
+    /// A cut of the log leaves what a full disk kept waiting.
+    pub cut_forgets_batch: bool,
 }
 
 /// See the module.
@@ -54,6 +58,8 @@ pub struct Setup {
     pub faults_us: (u64, u64),
     /// Mean pause between two faults, microseconds.
     pub pause_us: u64,
+    /// Faults also come together, where they hurt ([`crate::ambush`]).
+    pub ambushes: bool,
     pub mutants: Mutants,
 }
 
@@ -84,6 +90,7 @@ impl Setup {
             trims: rng.one_in(3),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
             pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),
+            ambushes: rng.one_in(3),
             mutants,
         }
     }

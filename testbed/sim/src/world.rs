@@ -45,6 +45,7 @@ impl World {
         }
         let first = world.out.setup.faults_us.0;
         world.out.after(first, Event::Fault);
+        world.plan_ambush();
         world
     }
 
@@ -75,6 +76,7 @@ impl World {
                 self.read_somewhere();
             }
             Event::Fault => self.fault(),
+            Event::Step(step) => self.carry_out(step),
             _ => {}
         }
     }
@@ -100,6 +102,23 @@ impl World {
         (standing.runs, standing.powered) = (true, true);
         let life = standing.life;
         self.bricks[n].start(n, &mut self.out);
+        self.is_up(n, life);
+    }
+
+    /// Starts a brick that dies after so many steps: the first two are those before its core is made.
+    pub fn start_and_die(&mut self, n: usize, steps: u64) {
+        self.out.stats.fault("crash at start");
+        let Some(doom) = steps.checked_sub(2) else {
+            self.out.say(format_args!("brick {n} dies at its start, after {steps} steps"));
+            return self.bricks[n].begin_and_die(steps, &self.out);
+        };
+        self.start(n);
+        if let Some(p) = &mut self.bricks[n].process {
+            p.doom = Some(doom);
+        }
+    }
+
+    fn is_up(&mut self, n: usize, life: u64) {
         self.out.after(0, Event::Tick { brick: n, life });
         for peer in (0..self.bricks.len()).filter(|peer| *peer != n) {
             self.redial(n, peer, 1_000);

@@ -416,7 +416,7 @@ pub struct Mutations {
     pub lease_ignores_hold: bool,
     /// A witness does not remember configurations.
     pub witness_forgets: bool,
-    /// A brick that is not in S stands for election.
+    /// A brick that is not in S stands for election, and counts votes as when it was.
     pub demoted_serves: bool,
     /// Records of older terms are committed by counting.
     pub commit_old_terms: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rfs_model::config::{Config, ConfigEntry, Position};
+use rfs_model::config::{Config, ConfigEntry, ConfigRecord, Position};
 use rfs_model::hard::Trust;
 use rfs_model::peer::{Candidacy, Verdict, WitnessRequest};
 use rfs_model::{NodeId, SeatId, Term};
@@ -96,8 +96,15 @@ impl Consensus {
         }
     }
 
+    /// Whose votes count: the configuration in force.
+    fn electorate(&self) -> &ConfigRecord {
+        let own = || self.log.newest_final(|config| config.has(self.me));
+        let old = self.mutations.demoted_serves.then(own).flatten();
+        old.unwrap_or(self.record())
+    }
+
     fn voters(&self) -> Vec<NodeId> {
-        let all = self.record().configs().flat_map(|config| &config.in_sync);
+        let all = self.electorate().configs().flat_map(|config| &config.in_sync);
         let mut bricks: Vec<_> = all.copied().filter(|brick| *brick != self.me).collect();
         bricks.sort_unstable();
         bricks.dedup();
@@ -105,7 +112,8 @@ impl Consensus {
     }
 
     pub(super) fn voting_seats(&self) -> Vec<SeatId> {
-        let mut seats: Vec<_> = self.record().configs().flat_map(|c| &c.seat).map(|seat| seat.id).collect();
+        let mut seats: Vec<_> =
+            self.electorate().configs().flat_map(|c| &c.seat).map(|seat| seat.id).collect();
         seats.dedup();
         seats
     }
@@ -172,7 +180,7 @@ impl Consensus {
     /// Goes on when there are enough votes. The own one counts once it is fsynced.
     pub(super) fn count_votes(&mut self) {
         let Role::Candidate(campaign) = &self.role else { return };
-        if !self.record().configs().all(|config| self.wins(campaign, config)) {
+        if !self.electorate().configs().all(|config| self.wins(campaign, config)) {
             return;
         }
         let (pre, attempt) = (campaign.ask.pre, campaign.attempt);

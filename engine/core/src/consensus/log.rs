@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rfs_model::config::{ConfigEntry, Position};
+use rfs_model::config::{Config, ConfigEntry, ConfigRecord, Position};
 use rfs_model::{Index, Term};
 
 use super::api::LogSummary;
@@ -48,6 +48,12 @@ impl Log {
     /// The newest configuration record.
     pub fn config(&self) -> Option<&ConfigEntry> {
         self.configs.last()
+    }
+
+    /// The newest final one of which that can be said.
+    pub fn newest_final(&self, is: impl Fn(&Config) -> bool) -> Option<&ConfigRecord> {
+        let finals = self.configs.iter().rev().map(|entry| &entry.record).filter(|record| !record.is_joint());
+        finals.into_iter().find(|record| is(record.target()))
     }
 
     /// The configuration record before the one at `at`.

@@ -79,7 +79,6 @@ impl Running<'_> {
         if upto > before {
             self.step(Input::Applied { upto });
         }
-        self.start_leading();
         upto > before
     }
 
@@ -88,6 +87,7 @@ impl Running<'_> {
         match record.meta.kind {
             RecordKind::Noop | RecordKind::Config => {
                 self.p.front.skip(index);
+                self.start_leading();
             }
             RecordKind::Volume => self.p.front.apply_volume(index, record.payload.clone()),
             RecordKind::Op => {
@@ -117,10 +117,11 @@ impl Running<'_> {
 
     /// Begins to admit once this leader's first record, of whatever kind, is applied: the tree and the sessions are those of
     /// the whole log.
-    fn start_leading(&mut self) {
+    pub fn start_leading(&mut self) {
+        let reached = self.p.first.is_some_and(|first| self.p.applied() >= first.index);
         if let Some((term, _)) = self.p.core.leading()
+            && reached
             && !self.p.front.is_leading()
-            && self.p.applied() == self.p.committed
         {
             self.p.front.lead(term, self.p.now / 1000);
         }

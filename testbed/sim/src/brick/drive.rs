@@ -1,9 +1,10 @@
 //! The core's effects, carried out.
 
 use rfs_core::consensus::api::{Effect, Input, RoleView, Ticket};
+use rfs_model::config::Position;
 use rfs_model::hard::HardState;
 use rfs_model::peer::PeerMessage;
-use rfs_model::{Index, Record};
+use rfs_model::{Index, Record, RecordKind};
 
 use super::{End, Running};
 use crate::outside::{Event, Item, Ship, number};
@@ -69,6 +70,7 @@ impl Running<'_> {
                 self.save_next();
             }
             Effect::AppendOwn { at, kind, payload } => {
+                self.note_first(at, kind);
                 let record = Record::new(at.index, at.term, kind, self.p.chain, payload);
                 self.enter(record);
             }
@@ -108,6 +110,14 @@ impl Running<'_> {
         }
     }
 
+    /// Requests are admitted once this leader's first record is applied, a `Noop` or a configuration.
+    fn note_first(&mut self, at: Position, kind: RecordKind) {
+        let counts = kind == RecordKind::Noop || !self.out.setup.mutants.driver.only_noop_begins;
+        if counts && self.p.first.is_none_or(|first| first.term != at.term) {
+            self.p.first = Some(at);
+        }
+    }
+
     pub fn send(&mut self, to: usize, message: PeerMessage, records: Vec<Record>) {
         let Some(life) = self.p.links.get(&to).copied() else { return };
         if !self.out.send_peer(self.n, (to, life), message, records) {
@@ -142,12 +152,15 @@ impl Running<'_> {
         if let Some(cut) = cut {
             assert!(cut >= self.p.committed, "committed records are cut after {cut}");
             self.flush_journal();
-            self.p.batch.retain(|record| record.meta.index <= cut);
+            if !self.out.setup.mutants.driver.cut_forgets_batch {
+                self.p.batch.retain(|record| record.meta.index <= cut);
+            }
             if cut < self.disk.last() {
                 self.disk.cut(cut);
                 self.p.syncing = self.p.syncing.min(cut);
             }
-            self.p.chain = self.p.batch.last().map_or(self.disk.chain(), |record| record.meta.crc());
+            let left = self.p.batch.iter().rfind(|record| record.meta.index <= cut);
+            self.p.chain = left.map_or(self.disk.chain(), |record| record.meta.crc());
         }
         for record in std::mem::take(&mut self.p.incoming) {
             if record.meta.index >= from {
@@ -197,6 +210,7 @@ impl Running<'_> {
                 self.out.stats.elections += 1;
             }
         } else {
+            self.p.first = None;
             self.stop_leading();
         }
     }

@@ -26,7 +26,7 @@ impl Brick {
 
     /// Starts the process on what is on the disk.
     pub fn start(&mut self, n: usize, out: &mut Outside) {
-        let start = self.judge(out);
+        let start = self.begin(u64::MAX, out);
         let seed = out.rng.draw();
         let now = out.now + self.machine.uptime_us;
         let (hard, summary) = (self.disk.hard.clone(), self.disk.summary());
@@ -44,22 +44,27 @@ impl Brick {
         out.say(format_args!("brick {n} starts: {start:?}, log to {}", self.disk.last()));
     }
 
-    /// Judges the last life and begins a new one. That the brick is suspect is stored before it counts as running in this
-    /// boot: the process may die again before the core has stored it.
-    fn judge(&mut self, out: &Outside) -> Start {
+    /// A start that ends before the core is made, after so many of its writes.
+    pub fn begin_and_die(&mut self, writes: u64, out: &Outside) {
+        self.begin(writes, out);
+    }
+
+    /// Judges the last life and begins a new one, which takes two writes: that the brick is suspect is stored before it
+    /// counts as running in this boot.
+    fn begin(&mut self, writes: u64, out: &Outside) -> Start {
         let start = match (self.disk.clean, self.disk.life_boot == self.machine.boot) {
             (true, _) => Start::Clean,
             (false, true) => Start::SameBoot,
             (false, false) if out.setup.mutants.driver.power_cut_unnoticed => Start::SameBoot,
             (false, false) => Start::Suspect,
         };
-        if start == Start::Suspect
-            && self.disk.hard.trust == Trust::Sound
-            && !out.setup.mutants.driver.suspicion_unsaved
-        {
+        let forgets = out.setup.mutants.driver.suspicion_unsaved;
+        if start == Start::Suspect && self.disk.hard.trust == Trust::Sound && !forgets && writes > 0 {
             self.disk.hard.trust = Trust::Suspect;
         }
-        (self.disk.clean, self.disk.life_boot) = (false, self.machine.boot);
+        if writes > 1 || forgets && writes > 0 {
+            (self.disk.clean, self.disk.life_boot) = (false, self.machine.boot);
+        }
         start
     }
 

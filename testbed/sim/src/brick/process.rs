@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rfs_core::admit::Front;
 use rfs_core::consensus::Consensus;
 use rfs_core::consensus::api::{Effect, Ticket};
+use rfs_model::config::Position;
 use rfs_model::hard::HardState;
 use rfs_model::{Index, Record, Seq};
 
@@ -59,6 +60,8 @@ pub struct Process {
     /// The tree is as a crash left it, until recovery.
     pub torn: bool,
     pub front: Front,
+    /// This leader's first record.
+    pub first: Option<Position>,
     pub committed: Index,
     pub durable: Index,
     /// Lives of the peers that the standing links lead to.
@@ -104,6 +107,7 @@ impl Process {
             untold: false,
             torn,
             front,
+            first: None,
             committed,
             durable: Index::ZERO,
             links: BTreeMap::new(),

@@ -77,6 +77,7 @@ impl Running<'_> {
 
     fn tick(&mut self) {
         self.step(Input::Tick);
+        self.start_leading();
         let age = self.p.now.saturating_sub(self.p.checkpoint_us);
         if age >= CHECKPOINT_US || self.p.checkpoint_wanted {
             self.begin_checkpoint();
