@@ -247,13 +247,32 @@ impl Shard {
         glommio::spawn_local(Rc::clone(&self).tick()).detach();
         loop {
             let mut events = self.inbox.take().await;
-            let end = self.inner.borrow_mut().turn(&self, clock::boottime_us(), &mut events);
+            let begun = Instant::now();
+            self.inner.borrow_mut().hear(&self, &mut events, begun);
             self.inbox.put_back(events);
+            self.work(begun).await;
+            let end = self.inner.borrow_mut().end_turn(&self);
             if let Some(end) = end {
                 self.finish(end);
                 return;
             }
             glommio::executor().yield_task_queue_now().await;
+        }
+    }
+
+    /// Admits, writes, ships, applies, until nothing more follows from what has come, or the turn is over.
+    async fn work(self: &Rc<Self>, begun: Instant) {
+        loop {
+            if self.inner.borrow_mut().write(self) {
+                // What was written is on its way before the tree is touched: the other bricks need not wait for that.
+                futures_lite::future::yield_now().await;
+            }
+            if !self.inner.borrow_mut().carry_out(self) {
+                return;
+            }
+            if begun.elapsed() >= TURN {
+                return self.inbox.push(Event::More);
+            }
         }
     }
 
@@ -302,51 +321,58 @@ impl Shard {
 }
 
 impl Inner {
-    /// One turn: as many of the events as it may take. Returns how the shard ended, once it has.
-    fn turn(&mut self, shard: &Rc<Shard>, now_us: u64, events: &mut VecDeque<Event>) -> Option<End> {
-        let begun = Instant::now();
+    /// The first part of a turn: as many of the events as it may take.
+    fn hear(&mut self, shard: &Rc<Shard>, events: &mut VecDeque<Event>, begun: Instant) {
+        let now_us = clock::boottime_us();
         while let Some(event) = events.pop_front() {
             let records = matches!(event, Event::Peer { .. });
             self.handle(shard, now_us, event);
-            if let Some(why) = &self.failed {
-                return Some(End::Failed(why.clone()));
-            }
-            if begun.elapsed() >= TURN || records && self.batch_bytes() >= TURN_BYTES {
-                break;
+            let full = records && self.batch_bytes() >= TURN_BYTES;
+            if self.failed.is_some() || full || begun.elapsed() >= TURN {
+                return;
             }
         }
-        self.work(shard, now_us, begun);
+    }
+
+    /// The second part: requests become records, records go to the journal and to the followers. Returns whether peers are
+    /// told anything.
+    fn write(&mut self, shard: &Rc<Shard>) -> bool {
+        if self.failed.is_some() {
+            return false;
+        }
+        let now_us = clock::boottime_us();
+        self.admit(shard, now_us);
+        self.flush_journal(shard, now_us);
+        self.step(shard, now_us, rfs_core::consensus::api::Input::EndOfTurn);
+        self.report_journaled(shard, now_us);
+        self.links.values().any(|link| link.waiting() > 0)
+    }
+
+    /// The third part: the tree, and answers from it. Returns whether that gave the second part something to do.
+    fn carry_out(&mut self, shard: &Rc<Shard>) -> bool {
+        if self.failed.is_some() {
+            return false;
+        }
+        let now_us = clock::boottime_us();
+        let applied = self.apply(shard, now_us);
+        self.answer_queries(shard, now_us);
+        self.failed.is_none() && (applied || !self.batch.is_empty())
+    }
+
+    /// Returns how the shard ended, once it has.
+    fn end_turn(&mut self, shard: &Rc<Shard>) -> Option<End> {
         if let Some(why) = &self.failed {
             return Some(End::Failed(why.clone()));
         }
         let durable = self.durable;
         let front = &self.front;
-        self.mounts.flush(now_us, |session| front.durable_seq(session, durable));
+        self.mounts.flush(clock::boottime_us(), |session| front.durable_seq(session, durable));
         self.closed(shard)
     }
 
     /// Bytes of records that this turn will write.
     fn batch_bytes(&self) -> usize {
         self.batch.iter().map(|record| record.payload.len()).sum()
-    }
-
-    /// Admits, writes, ships, applies, until nothing more follows from what has come, or the turn is over.
-    fn work(&mut self, shard: &Rc<Shard>, now_us: u64, begun: Instant) {
-        loop {
-            self.admit(shard, now_us);
-            self.flush_journal(shard, now_us);
-            self.step(shard, now_us, rfs_core::consensus::api::Input::EndOfTurn);
-            self.report_journaled(shard, now_us);
-            let applied = self.apply(shard, now_us);
-            self.answer_queries(shard, now_us);
-            if self.failed.is_some() || self.batch.is_empty() && !applied {
-                return;
-            }
-            if begun.elapsed() >= TURN {
-                shard.inbox.push(Event::More);
-                return;
-            }
-        }
     }
 
     fn handle(&mut self, shard: &Rc<Shard>, now_us: u64, event: Event) {
