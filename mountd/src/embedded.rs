@@ -87,7 +87,9 @@ impl Engine {
 
     /// Nobody shall find the engine any more: it is about to end.
     pub fn hide(&mut self) {
-        if let Some(sign) = self.sign.take() {
+        // It may be another engine's by now.
+        let own = |sign: &PathBuf| std::fs::read_link(sign).is_ok_and(|to| to == self.engine.socket());
+        if let Some(sign) = self.sign.take().filter(own) {
             // Left behind, it leads nowhere and is replaced.
             let _ = std::fs::remove_file(sign);
         }

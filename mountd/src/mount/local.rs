@@ -12,12 +12,16 @@ use rfs_model::codec::Decode;
 use rfs_model::frame::{Deframer, FrameKind, frame};
 use rfs_model::hello::{Hello, VERSIONS};
 
+use super::point;
+
 /// File name of a daemon's socket in its state directory.
 pub const SOCKET: &str = "rfs.sock";
 /// Where a daemon's state and socket are.
 pub const STATE_DIR: &str = "/var/lib/rfs";
 /// Where an embedded engine's socket is.
 pub const EMBEDDED_DIR: &str = "/run/rfs";
+/// How the file name of this program begins.
+const PROGRAM: &[u8] = b"rfs-mountd";
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sockets at which a daemon of this machine may listen.
@@ -29,10 +33,20 @@ pub fn sockets(state_dir: Option<&Path>) -> Vec<PathBuf> {
     }
 }
 
-/// Of `sockets`, the first one at which somebody listens.
+/// Of `sockets`, the first one at which somebody listens who stays.
 #[must_use]
 pub fn daemon(sockets: &[PathBuf]) -> Option<PathBuf> {
-    sockets.iter().find(|socket| UnixStream::connect(socket).is_ok()).cloned()
+    let stays = |socket: &&PathBuf| UnixStream::connect(socket).is_ok_and(|stream| !ends(&stream));
+    sockets.iter().find(stays).cloned()
+}
+
+/// An embedded engine lives as long as its mount. While it ends it still answers; whoever attached to it then would be
+/// left without a brick. The kernel takes the mount out of its table before umount(8) returns.
+fn ends(stream: &UnixStream) -> bool {
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(stream) else { return false };
+    let program = std::fs::read_link(format!("/proc/{}/exe", peer.pid)).unwrap_or_default();
+    let embedded = program.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PROGRAM));
+    embedded && !point::is_mounted(rfs_engine::embedded::VOLUME)
 }
 
 /// The one volume of the daemon that listens at `socket`.

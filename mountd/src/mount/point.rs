@@ -132,8 +132,19 @@ struct MountLine {
 
 /// The topmost mount at exactly `point`.
 fn mounted_at(point: &Path) -> Option<MountLine> {
-    let table = std::fs::read("/proc/self/mountinfo").ok()?;
-    table.split(|byte| *byte == b'\n').filter_map(parse_line).rfind(|line| line.point == point)
+    table().into_iter().rfind(|line| line.point == point)
+}
+
+/// Whether a volume of this name is mounted anywhere.
+#[must_use]
+pub fn is_mounted(volume: &str) -> bool {
+    let ours = |line: &MountLine| line.file_system == FILE_SYSTEM && volume_of(&line.source) == Some(volume);
+    table().iter().any(ours)
+}
+
+fn table() -> Vec<MountLine> {
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    table.split(|byte| *byte == b'\n').filter_map(parse_line).collect()
 }
 
 /// See proc_pid_mountinfo(5): `id parent maj:min root POINT options [tags...] - TYPE SOURCE super-options`.

@@ -25,6 +25,7 @@ const SBIN: &str = "usr/sbin";
 /// Builds the root, makes it this process's, and lets go of the old one.
 pub fn build(plan: &Plan) -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let_go_of_foreign_mounts()?;
     let root = plan.folder.join("root");
     fs::create_dir_all(&root)?;
     mount("tmpfs", &root, "tmpfs", MountFlags::empty(), c"mode=755")?;
@@ -37,6 +38,21 @@ pub fn build(plan: &Plan) -> io::Result<()> {
     bind(&plan.folder.join("boot-id"), &root.join("proc/sys/kernel/random/boot_id"))?;
     enter(&root)?;
     data(plan)
+}
+
+/// FUSE mounts of the machine have been copied into this namespace. They end for their servers only when the last copy is
+/// gone, and nobody who unmounts one on the machine expects it to live on here.
+fn let_go_of_foreign_mounts() -> io::Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let points = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        words.next().zip(words.next())
+    });
+    for (point, _) in points.filter(|(_, kind)| kind.starts_with("fuse.")) {
+        // One below another that has gone is gone too.
+        let _ = unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    }
+    Ok(())
 }
 
 fn bind_machine(root: &Path) -> io::Result<()> {
