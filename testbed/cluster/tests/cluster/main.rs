@@ -5,6 +5,7 @@
 mod clock;
 mod daemon;
 mod damage;
+mod embedded;
 mod faults_network;
 mod faults_process;
 mod full_disk;
