@@ -18,10 +18,11 @@ impl World {
 
     /// One of them, if there is an occasion.
     pub fn ambush(&mut self, n: usize) {
-        match self.out.rng.below(4) {
+        match self.out.rng.below(5) {
             0 => self.fill_leader(),
             1 => self.leave_learner_alone(n),
             2 => self.split(n),
+            3 => self.leave_leader_to_mounts(),
             _ if self.out.setup.weather == Weather::OnePowerCut => {
                 self.carry_out(Step::PowerCut { brick: n })
             }
@@ -38,6 +39,11 @@ impl World {
             Step::Heal => self.heal(),
             Step::Return { brick, steps } => self.come_back_for(brick, steps),
             Step::PowerCut { brick } => self.cut_power_soon(brick),
+            Step::Visit { brick } => {
+                for client in &mut self.clients {
+                    client.turn_to(brick, &mut self.out);
+                }
+            }
             Step::SeatDies { seat, asker } => self.seat_dies(seat, asker),
             Step::SeatReturns { seat } => {
                 if !self.holders[seat].runs() {
@@ -81,6 +87,20 @@ impl World {
         self.out.stats.fault("split");
         self.out.say(format_args!("brick {n} and the others lose sight of each other"));
         self.cut_off(n, false);
+        self.later(2_000, 5_000, Step::Heal);
+    }
+
+    /// A leader loses sight of all but the mounts, which find the next leader, and then this one again, before it knows.
+    fn leave_leader_to_mounts(&mut self) {
+        let Some(n) = self.leader().filter(|_| self.bricks.len() > 1) else { return };
+        self.out.stats.fault("leader alone with mounts");
+        self.out.say(format_args!("leader {n} loses sight of all but the mounts"));
+        self.cut_off(n, true);
+        let next = (n + 1) % self.bricks.len();
+        for from in [1_050, 1_150, 1_250, 1_350] {
+            self.later(from, from + 30, Step::Visit { brick: next });
+            self.later(from + 50, from + 80, Step::Visit { brick: n });
+        }
         self.later(2_000, 5_000, Step::Heal);
     }
 

@@ -102,6 +102,11 @@ impl Client {
         self.target = (self.target + 1) % out.setup.bricks;
     }
 
+    pub fn turn_to(&mut self, brick: usize, out: &mut Outside) {
+        self.disconnect(out);
+        self.target = brick;
+    }
+
     pub fn wake(&mut self, out: &mut Outside) {
         if !self.alive {
             return;

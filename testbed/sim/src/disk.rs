@@ -26,6 +26,8 @@ pub struct Checkpoint {
 #[derive(Clone, Debug)]
 pub struct Disk {
     pub hard: HardState,
+    /// The configuration that came with a full copy, until the hard state has it.
+    pub noted: Option<ConfigEntry>,
     /// A hard state that is being written.
     pub saving: Option<HardState>,
     /// The record before the first one kept, and its header's checksum.
@@ -71,6 +73,7 @@ impl Disk {
         let tree = MemTree::default();
         Self {
             hard: HardState::genesis(bricks),
+            noted: None,
             saving: None,
             base: Position::ZERO,
             base_crc: 0,
@@ -146,12 +149,22 @@ impl Disk {
     }
 
     /// Replaces log and tree by a copy.
-    pub fn install(&mut self, at: Position, crc: u32, copy: Checkpoint) {
+    pub fn install(&mut self, at: Position, crc: u32, copy: Checkpoint, config: ConfigEntry) {
+        self.noted = Some(config);
         (self.base, self.base_crc) = (at, crc);
         self.records.clear();
         self.synced = at.index;
         (self.tree, self.tree_at, self.tree_crc) = (copy.tree.clone(), copy.index, crc);
         self.checkpoint = copy;
+    }
+
+    /// At a start: a copy came, and the hard state does not know its configuration.
+    pub fn adopt_noted(&mut self) {
+        if let Some(config) = self.noted.take()
+            && (self.hard.config.record.is_joint() || self.hard.config.at.index <= self.base.index)
+        {
+            self.hard.config = config;
+        }
     }
 
     /// Of the record at `index`, the base included.

@@ -78,6 +78,7 @@ fn in_the_core() -> Vec<Planted> {
         core("witness_forgets", (Crashes, 2, ONE, CHANCE), Mutations { witness_forgets: true, ..m }),
         core("demoted_serves", (Crashes, 2, ONE, AMBUSH), Mutations { demoted_serves: true, ..m }),
         core("commit_old_terms", (Crashes, 4, NONE, CHANCE), Mutations { commit_old_terms: true, ..m }),
+        core("waits_for_copy", (PowerCuts, 2, ONE, CHANCE), Mutations { waits_for_copy: true, ..m }),
         core("speak_before_saved", (Crashes, 3, NONE, CHANCE), Mutations { speak_before_saved: true, ..m }),
     ]
 }
@@ -109,6 +110,11 @@ fn in_the_driver() -> Vec<Planted> {
             DriverMutants { reply_when_proposed: true, ..m },
         ),
         driver("only_noop_begins", (Crashes, 2, ONE, CHANCE), DriverMutants { only_noop_begins: true, ..m }),
+        driver(
+            "refuses_without_lease",
+            (Crashes, 3, NONE, AMBUSH),
+            DriverMutants { refuses_without_lease: true, ..m },
+        ),
         driver(
             "cut_forgets_batch",
             (Crashes, 3, NONE, AMBUSH),

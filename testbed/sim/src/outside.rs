@@ -114,6 +114,10 @@ pub enum Step {
         brick: usize,
         steps: Option<u64>,
     },
+    /// All mounts try this brick next.
+    Visit {
+        brick: usize,
+    },
     /// Once all is well.
     PowerCut {
         brick: usize,

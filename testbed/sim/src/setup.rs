@@ -39,6 +39,8 @@ pub struct DriverMutants {
     pub reply_when_proposed: bool,
     /// A leader whose first record is a configuration never begins to admit.
     pub only_noop_begins: bool,
+    /// A leader refuses without a lease.
+    pub refuses_without_lease: bool,
     /// A cut of the log leaves what a full disk kept waiting.
     pub cut_forgets_batch: bool,
 }
@@ -52,8 +54,8 @@ pub struct Setup {
     pub seats: Vec<SeatClass>,
     pub weather: Weather,
     pub clients: usize,
-    /// Logs are cut short behind checkpoints, so that full copies are needed.
-    pub trims: bool,
+    /// Logs are cut short so many records behind checkpoints, at least and at most, so that full copies are needed.
+    pub trims: Option<(u64, u64)>,
     /// Faults begin and end, microseconds.
     pub faults_us: (u64, u64),
     /// Mean pause between two faults, microseconds.
@@ -87,7 +89,7 @@ impl Setup {
             seats: seats.to_vec(),
             weather,
             clients: rng.within(1, 3) as usize,
-            trims: rng.one_in(3),
+            trims: *rng.pick(&[None, None, Some((400, 900)), Some((60, 200))]),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
             pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),
             ambushes: rng.one_in(3),

@@ -5,7 +5,7 @@ use rfs_core::consensus::api::{DownCause, Input};
 
 use crate::brick::{Brick, End};
 use crate::client::Client;
-use crate::disk::{Checkpoint, Disk, config_entry};
+use crate::disk::{Checkpoint, Disk};
 use crate::net::Cut;
 use crate::outside::{Event, Item, Outside, node};
 use crate::seat::Holder;
@@ -249,28 +249,23 @@ impl World {
         };
         let receives = self.bricks[to].process.as_ref().is_some_and(idle);
         let cut = self.out.net.both(n, to).is_some();
-        if cut || !receives || p.torn || frozen(n) || frozen(to) || !self.hand_copy(n, to) {
-            let life = self.out.bricks[n].life;
-            self.out.after(50_000, Event::Copy { brick: n, life, to });
-        }
+        let able = !cut && receives && !p.torn && !frozen(n) && !frozen(to);
+        // What it needs next may have left the log before it could say so: then once more.
+        let again = if able && self.hand_copy(n, to) { 300_000 } else { 50_000 };
+        let life = self.out.bricks[n].life;
+        self.out.after(again, Event::Copy { brick: n, life, to });
     }
 
     fn hand_copy(&mut self, n: usize, to: usize) -> bool {
-        let (disk, Some(p)) = (&self.bricks[n].disk, &self.bricks[n].process) else { return false };
-        let index = p.applied();
-        let kept = disk.range(disk.base.index.next(), index);
-        let newest = kept.iter().rev().find_map(config_entry);
-        let older = Some(disk.hard.config.clone()).filter(|entry| entry.at.index <= disk.base.index);
-        let (Some(term), Some(crc), Some(config)) =
-            (disk.term_at(index), disk.crc_at(index), newest.or(older))
-        else {
+        let Brick { disk, process: Some(p), .. } = &self.bricks[n] else { return false };
+        // Of its checkpoint, as the daemon's: what the giver cannot lose with its power.
+        let copy = disk.checkpoint.clone();
+        let index = copy.index;
+        let config = p.core.config_upto(index).cloned();
+        let (Some(term), Some(crc), Some(config)) = (disk.term_at(index), disk.crc_at(index), config) else {
             return false;
         };
-        if disk.tree_at != index {
-            return false;
-        }
         let at = rfs_model::config::Position::new(term, index);
-        let copy = Checkpoint { index, tree: disk.tree.clone(), state: p.front.snapshot().into() };
         self.out.say(format_args!("brick {to} gets a copy of brick {n} at {index}"));
         self.out.stats.copies += 1;
         if let Some(mut brick) = self.bricks[to].running(to, &mut self.out) {
@@ -310,6 +305,9 @@ impl World {
 
     pub fn leave(&mut self, n: usize) {
         self.out.say(format_args!("brick {n} is told to leave"));
+        if let Some(p) = &mut self.bricks[n].process {
+            p.leaving = true;
+        }
         self.item(n, Item::Leave);
     }
 
@@ -354,11 +352,7 @@ impl crate::brick::Running<'_> {
     ) {
         let front = rfs_core::admit::Front::restore(Default::default(), &copy.state);
         self.p.front = front.expect("a snapshot of ours");
-        self.disk.install(at, crc, copy);
-        self.disk.hard.config = config.clone();
-        if let Some(saving) = &mut self.disk.saving {
-            saving.config = config.clone();
-        }
+        self.disk.install(at, crc, copy, config.clone());
         self.p.batch.clear();
         (self.p.chain, self.p.committed, self.p.torn) = (crc, at.index, false);
         (self.p.syncing, self.p.untold) = (self.p.syncing.min(at.index), false);

@@ -227,8 +227,8 @@ pub enum Input<'a> {
     },
     /// SIGTERM: hand over leadership, leave S. Ends in [`Effect::LeaveDone`].
     Leave,
-    /// A full copy has replaced tree and log of this brick: the log is now empty behind `at`, whose configuration is
-    /// `config`. Tree and label are durable.
+    /// A full copy has replaced tree and log of this brick: the log is now empty behind `at`, where `config` was the newest
+    /// configuration. Tree and label are durable.
     Installed {
         at: Position,
         config: ConfigEntry,
@@ -422,4 +422,6 @@ pub struct Mutations {
     pub commit_old_terms: bool,
     /// Messages leave before the hard state is saved.
     pub speak_before_saved: bool,
+    /// A brick that needs a full copy stays in S.
+    pub waits_for_copy: bool,
 }

@@ -13,6 +13,8 @@ use super::{Consensus, quorum};
 
 /// Records that a learner may lack and still be said to have all but a short tail.
 const SHORT_TAIL: u64 = 4096;
+/// And how long it may take to get it, microseconds: records may be large, and once it is in S, writes wait for it.
+const SHORT_TAIL_US: u64 = 1_000_000;
 /// Heartbeats that may go unanswered by one who is said to be there.
 const MISSED_BEATS: u64 = 6;
 
@@ -50,6 +52,13 @@ impl Consensus {
         now >= heard + timing.peer_us
             || now >= answered.max(lead.since_us) + timing.peer_us
             || (peer.is_some_and(|peer| peer.refused) && now >= heard + timing.refused_us)
+    }
+
+    /// Whether a brick can acknowledge nothing before it has a full copy. That may take hours; and the leader's own tree may be
+    /// torn, and in no state to be copied, until something is committed in this term.
+    fn needs_copy(&self, lead: &Lead, brick: NodeId) -> bool {
+        let resync = lead.progress.get(&brick).is_some_and(|progress| progress.mode == Mode::Resync);
+        resync && !self.mutations.waits_for_copy
     }
 
     /// Whether a brick can be counted on to store what comes next.
@@ -107,14 +116,16 @@ impl Consensus {
         }
     }
 
-    /// Takes bricks out of S that are gone, have a new disk, or want to leave.
+    /// Takes bricks out of S that are gone, have a new disk, need a full copy, or want to leave.
     fn demote(&mut self) -> bool {
         let Role::Leader(lead) = &self.role else { return false };
         let config = self.record().target();
         let progress = |brick: &NodeId| lead.progress.get(brick);
         let others = || config.in_sync.iter().copied().filter(|brick| *brick != self.me);
-        let gone: Vec<_> =
-            others().filter(|brick| self.is_gone(lead, *brick) || is_blank(lead, *brick)).collect();
+        let lost = |brick: &NodeId| {
+            self.is_gone(lead, *brick) || is_blank(lead, *brick) || self.needs_copy(lead, *brick)
+        };
+        let gone: Vec<_> = others().filter(lost).collect();
         let leaving: Vec<_> = others().filter(|brick| progress(brick).is_some_and(|p| p.leaving)).collect();
         let both: Vec<_> = gone.iter().chain(&leaving).copied().collect();
         for drop in [both, gone, leaving] {
@@ -168,9 +179,14 @@ impl Consensus {
         let Role::Leader(lead) = &mut self.role else { return };
         let near = |mark: Index, goal: Index| mark.0 + SHORT_TAIL >= goal.0;
         for (brick, progress) in &mut lead.progress {
+            let streams = progress.mode == Mode::Stream;
+            if !streams || progress.journaled >= progress.goal.0 {
+                progress.goal = (marks.last, now);
+            }
             let short = there.contains(brick)
                 && !config.has(*brick)
-                && progress.mode == Mode::Stream
+                && streams
+                && now <= progress.goal.1 + SHORT_TAIL_US
                 && near(progress.journaled, marks.last)
                 && near(progress.applied, marks.durable);
             progress.short_us = if short { progress.short_us.or(Some(now)) } else { None };

@@ -286,7 +286,10 @@ impl Consensus {
             applied: index,
         };
         (self.want_sync, self.sync_issued, self.gate) = (index, index, Index::ZERO);
-        self.hard.config = config;
+        // As at a start: a final configuration that is known stays known, though the log has still to come to it.
+        if self.record().is_joint() || !self.config_is_ahead() {
+            self.hard.config = config;
+        }
         self.config_changed();
         self.become_follower(self.hard.term.max(at.term), None);
     }

@@ -82,21 +82,23 @@ impl Consensus {
         }
     }
 
-    /// One that has answered this leader, and so has said whether it is leaving itself.
+    /// One that has answered this leader, and so has said whether it is leaving itself. A leader outside S lets go all the
+    /// same: the last brick of S can only leave in good order as the leader.
     fn choose_successor(&mut self) {
         let Role::Leader(lead) = &self.role else { return };
         let fit = |brick: &NodeId| {
             *brick != self.me
                 && self.is_there(lead, *brick)
                 && self.peers.get(brick).is_some_and(|peer| peer.up)
-                && lead
-                    .progress
-                    .get(brick)
-                    .is_some_and(|progress| !progress.leaving && progress.ack_us.is_some())
+                && lead.progress.get(brick).is_some_and(|progress| {
+                    progress.ack_us.is_some() && (!progress.leaving || !self.in_sync())
+                })
         };
         let config = self.record().target();
         let fits = config.in_sync.iter().copied().filter(fit);
-        let best = fits.max_by_key(|brick| lead.progress.get(brick).map(|progress| progress.journaled));
+        let best = fits.max_by_key(|brick| {
+            lead.progress.get(brick).map(|progress| (!progress.leaving, progress.journaled))
+        });
         let now = self.now_us;
         if let (Some(best), false, Role::Leader(lead)) = (best, self.record().is_joint(), &mut self.role) {
             lead.handing = Some((best, now));

@@ -50,6 +50,11 @@ impl Log {
         self.configs.last()
     }
 
+    /// The newest configuration record at or before `index`, where the log still knows it.
+    pub fn config_upto(&self, index: Index) -> Option<&ConfigEntry> {
+        self.configs.iter().rev().find(|entry| entry.at.index <= index)
+    }
+
     /// The newest final one of which that can be said.
     pub fn newest_final(&self, is: impl Fn(&Config) -> bool) -> Option<&ConfigRecord> {
         let finals = self.configs.iter().rev().map(|entry| &entry.record).filter(|record| !record.is_joint());

@@ -129,6 +129,8 @@ pub(super) struct Progress {
     pub ack_us: Option<u64>,
     pub trust: Trust,
     pub leaving: bool,
+    /// The end of the log when it had all up to the goal before, and when that was.
+    pub goal: (Index, u64),
     /// Since when it has all but a short tail.
     pub short_us: Option<u64>,
     /// What the last frame told it.
@@ -157,6 +159,7 @@ impl Progress {
             ack_us: None,
             trust: Trust::Sound,
             leaving: false,
+            goal: (next, now_us),
             short_us: None,
             told_committed: Index::ZERO,
             told_durable: Index::ZERO,

@@ -63,6 +63,13 @@ impl Consensus {
         &self.hard.config
     }
 
+    /// The configuration record that was the newest at `index`: what goes with a full copy of that index. The one in force may
+    /// be waiting for the copy. `None` where the log no longer knows.
+    #[must_use]
+    pub fn config_upto(&self, index: Index) -> Option<&ConfigEntry> {
+        self.log.config_upto(index)
+    }
+
     #[must_use]
     pub fn hard_state(&self) -> &HardState {
         &self.hard

@@ -88,6 +88,7 @@ impl Running<'_> {
             Effect::ReadReady { ticket, index, confirmed } => self.read_ready(ticket, index, confirmed),
             Effect::ReadRefused { ticket } => {
                 self.p.reads.remove(&ticket);
+                self.p.refusals.remove(&ticket);
             }
             Effect::RoleChanged => self.role_changed(),
             Effect::NeedsResync { to } => {
@@ -144,6 +145,9 @@ impl Running<'_> {
         self.p.save_busy = false;
         let hard: Option<HardState> = self.disk.saving.take();
         self.disk.hard = hard.expect("it was being saved");
+        if self.p.save_next.is_none() {
+            self.disk.noted = None;
+        }
         self.step(Input::StateSaved { ticket });
         self.save_next();
     }

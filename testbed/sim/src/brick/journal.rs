@@ -9,9 +9,6 @@ use super::Running;
 use crate::disk::Checkpoint;
 use crate::outside::Item;
 
-/// Records that are kept behind a checkpoint, at least and at most: more than a brick of S can lack.
-const KEPT: (u64, u64) = (400, 900);
-
 impl Running<'_> {
     /// Writes this turn's records: they survive the process from here on.
     pub fn flush_journal(&mut self) {
@@ -106,8 +103,8 @@ impl Running<'_> {
             return;
         }
         self.disk.checkpoint = checkpoint;
-        if self.out.setup.trims {
-            let kept = self.out.rng.within(KEPT.0, KEPT.1);
+        if let Some((least, most)) = self.out.setup.trims {
+            let kept = self.out.rng.within(least, most);
             let base = Index(self.disk.checkpoint.index.0.saturating_sub(kept));
             self.disk.trim(base);
             let base = self.disk.base;

@@ -26,6 +26,7 @@ impl Brick {
 
     /// Starts the process on what is on the disk.
     pub fn start(&mut self, n: usize, out: &mut Outside) {
+        self.disk.adopt_noted();
         let start = self.begin(u64::MAX, out);
         let seed = out.rng.draw();
         let now = out.now + self.machine.uptime_us;

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use rfs_core::admit::{Attach, Received, Verdict};
-use rfs_core::consensus::api::Input;
+use rfs_core::consensus::api::{Input, Ticket};
 use rfs_core::sessions::Outcome;
 use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
-use rfs_model::{Encode, Index, Record, RecordKind, Seq, SessionId, Timestamp};
+use rfs_model::{Encode, Index, Record, RecordKind, Refusal, Seq, SessionId, Timestamp};
 
 use super::Running;
 use super::process::{Mount, Opening};
@@ -29,8 +29,12 @@ impl Running<'_> {
                 self.p.opening.retain(|opening| opening.client != client);
                 self.p.opening.push(Opening { client, conn, index: None });
             }
+            // A later leader may know the session.
             Attach::Expired => {
-                self.out.to_client(conn, Heard::Expired);
+                if self.p.core.lease_valid(self.p.now) || self.out.setup.mutants.driver.refuses_without_lease
+                {
+                    self.out.to_client(conn, Heard::Expired);
+                }
                 self.out.hang_up(conn);
             }
             Attach::Full | Attach::NotLeading => self.out.hang_up(conn),
@@ -68,18 +72,45 @@ impl Running<'_> {
         match self.p.front.receive(id, seq, lowest_kept, op) {
             Ok(Received::Queued | Received::OnItsWay(_)) => {}
             Ok(Received::Known(outcome)) => self.answer(id, seq, outcome),
+            // A former leader may lack what a later one carried out.
+            Err(_) if !self.p.core.lease_valid(self.p.now) => self.out.hang_up(conn),
             Err(violation) => panic!("client's request {seq} on connection {conn}: {violation}"),
         }
     }
 
     pub fn answer(&mut self, id: SessionId, seq: Seq, outcome: Outcome) {
+        match outcome.answer(&self.disk.tree).expect("a tree in memory") {
+            Ok(done) => self.tell(id, ToMount::Done { seq, done }),
+            Err(why) => self.refuse(id, seq, why),
+        }
+    }
+
+    /// What is carried out is in the log. A refusal tells what the tree is like: like a read, it needs to be sure that
+    /// nobody else leads.
+    fn refuse(&mut self, id: SessionId, seq: Seq, why: Refusal) {
+        if self.p.core.lease_valid(self.p.now) || self.out.setup.mutants.driver.refuses_without_lease {
+            return self.tell(id, ToMount::Refused { seq, why });
+        }
+        self.p.next_ticket += 1;
+        let ticket = Ticket(self.p.next_ticket);
+        self.p.refusals.insert(ticket, (id, seq, why));
+        self.step(Input::Read { ticket });
+    }
+
+    pub fn refusal_ready(&mut self, ticket: Ticket, confirmed: bool) {
+        let Some((id, seq, why)) = self.p.refusals.remove(&ticket) else { return };
+        if confirmed {
+            self.tell(id, ToMount::Refused { seq, why });
+        } else {
+            self.refuse(id, seq, why);
+        }
+    }
+
+    fn tell(&mut self, id: SessionId, message: ToMount) {
         let to = self.p.mounts.iter().find(|(_, mount)| session(mount.client) == id).map(|(conn, _)| *conn);
-        let Some(conn) = to else { return };
-        let message = match outcome.answer(&self.disk.tree).expect("a tree in memory") {
-            Ok(done) => ToMount::Done { seq, done },
-            Err(why) => ToMount::Refused { seq, why },
-        };
-        self.out.to_client(conn, Heard::Message(message));
+        if let Some(conn) = to {
+            self.out.to_client(conn, Heard::Message(message));
+        }
     }
 
     /// Judges what has come, until nothing more can be judged.
@@ -135,6 +166,7 @@ impl Running<'_> {
 
     pub fn stop_leading(&mut self) {
         self.p.front.reset();
+        self.p.refusals.clear();
         for opening in std::mem::take(&mut self.p.opening) {
             self.out.hang_up(opening.conn);
         }

@@ -7,7 +7,7 @@ use rfs_core::consensus::Consensus;
 use rfs_core::consensus::api::{Effect, Ticket};
 use rfs_model::config::Position;
 use rfs_model::hard::HardState;
-use rfs_model::{Index, Record, Seq};
+use rfs_model::{Index, Record, Refusal, Seq, SessionId};
 
 use crate::outside::Item;
 
@@ -72,6 +72,8 @@ pub struct Process {
     pub mounts: BTreeMap<u64, Mount>,
     pub opening: Vec<Opening>,
     pub reads: BTreeMap<Ticket, Read>,
+    /// Refusals that are said once it is known that nobody else led when they were found.
+    pub refusals: BTreeMap<Ticket, (SessionId, Seq, Refusal)>,
     pub sync_busy: bool,
     /// As far as the sync under way reaches; less once the log was cut meanwhile.
     pub syncing: Index,
@@ -116,6 +118,7 @@ impl Process {
             mounts: BTreeMap::new(),
             opening: Vec::new(),
             reads: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             sync_busy: false,
             syncing: Index::ZERO,
             sync_again: false,

@@ -68,10 +68,7 @@ impl Running<'_> {
             Item::ShipLoaded { ship } => self.ship_loaded(&ship),
             Item::Checkpointed { checkpoint, copies } => self.checkpointed(*checkpoint, copies),
             Item::Read { promised } => self.read(promised),
-            Item::Leave => {
-                self.p.leaving = true;
-                self.step(Input::Leave);
-            }
+            Item::Leave => self.step(Input::Leave),
         }
     }
 
