@@ -189,6 +189,11 @@ impl Inner {
                 let (session, index) = (hello.session, None);
                 self.opening.push(Opening { session, index, hello, connection });
             }
+            // A later leader may know the session.
+            Attach::Expired if !self.core.lease_valid(crate::clock::boottime_us()) => {
+                let standing = Standing::NoLeader { why: self.blocked_text() };
+                say_and_close(connection, self.welcome(standing));
+            }
             Attach::Expired => refuse(connection, Denial::Expired),
             Attach::Full => refuse(connection, Denial::Nonsense),
             Attach::NotLeading => {

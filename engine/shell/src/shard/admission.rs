@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use rfs_core::admit::{Received, Verdict};
-use rfs_core::consensus::api::Input;
+use rfs_core::consensus::api::{Input, Ticket};
 use rfs_model::client::{Mutation, ToBrick, ToMount};
 use rfs_model::codec::Encode;
 use rfs_model::hello::Purpose;
 use rfs_model::op::Stamped;
-use rfs_model::{Record, RecordKind, Seq, SessionId};
+use rfs_model::{Index, Record, RecordKind, Refusal, Seq, SessionId};
 
 use super::mounts::ConnId;
 use super::{Inner, Shard, TreeState};
@@ -40,6 +40,7 @@ impl Inner {
             self.front.reset();
         }
         self.opening.clear();
+        self.refusals.clear();
         self.queries.drop_all();
         self.mounts.dismiss_all(&ToMount::NotLeader);
         self.fail_proposals();
@@ -72,7 +73,7 @@ impl Inner {
                 }
                 Ok(Some(Verdict::Answer { session, seq, outcome })) => match outcome.answer(&**tree) {
                     Ok(Ok(done)) => self.mounts.done(session, seq, done),
-                    Ok(Err(why)) => self.mounts.refused(session, seq, why),
+                    Ok(Err(why)) => self.refuse(shard, now_us, session, seq, why),
                     Err(fault) => self.fail(fault.to_string()),
                 },
                 Ok(None) => return,
@@ -91,7 +92,9 @@ impl Inner {
         match message {
             ToBrick::Query { tag, at, op } => self.ask(shard, now_us, conn, tag, at, op),
             _ if purpose == Purpose::LocalReads => {}
-            ToBrick::Mutate { seq, lowest_kept, op } => self.receive(conn, session, seq, lowest_kept, op),
+            ToBrick::Mutate { seq, lowest_kept, op } => {
+                self.receive(shard, now_us, conn, (session, seq, lowest_kept), op)
+            }
             ToBrick::Beat { lowest_kept } => self.front.heard(session, lowest_kept),
             ToBrick::Detach {} => {
                 self.front.close(session);
@@ -102,7 +105,14 @@ impl Inner {
         }
     }
 
-    fn receive(&mut self, conn: ConnId, session: SessionId, seq: Seq, lowest_kept: Seq, op: Mutation) {
+    fn receive(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        conn: ConnId,
+        (session, seq, lowest_kept): (SessionId, Seq, Seq),
+        op: Mutation,
+    ) {
         let outcome = match self.front.receive(session, seq, lowest_kept, op) {
             Ok(Received::Queued | Received::OnItsWay(_)) => return,
             Ok(Received::Known(outcome)) => outcome,
@@ -115,8 +125,41 @@ impl Inner {
         let TreeState::Ready(tree) = &self.tree else { return };
         match outcome.answer(&**tree) {
             Ok(Ok(done)) => self.mounts.done(session, seq, done),
-            Ok(Err(why)) => self.mounts.refused(session, seq, why),
+            Ok(Err(why)) => self.refuse(shard, now_us, session, seq, why),
             Err(fault) => self.fail(fault.to_string()),
+        }
+    }
+
+    /// What is carried out is in the log. A refusal says what the tree is like, and nothing of it is in the log: as a read
+    /// does, it waits until it is sure that nobody else led when it was found.
+    fn refuse(&mut self, shard: &Rc<Shard>, now_us: u64, session: SessionId, seq: Seq, why: Refusal) {
+        if self.core.lease_valid(clock::boottime_us()) {
+            return self.mounts.refused(session, seq, why);
+        }
+        let ticket = self.ticket();
+        self.refusals.insert(ticket, (session, seq, why));
+        self.step(shard, now_us, Input::Read { ticket });
+    }
+
+    /// The core's answer to a read, or to a refusal that waits like one.
+    pub(super) fn read_ready(
+        &mut self,
+        shard: &Rc<Shard>,
+        now_us: u64,
+        ticket: Ticket,
+        (index, confirmed): (Index, bool),
+    ) {
+        match self.refusals.remove(&ticket) {
+            Some((session, seq, why)) if confirmed => self.mounts.refused(session, seq, why),
+            Some((session, seq, why)) => self.refuse(shard, now_us, session, seq, why),
+            None => self.queries.ready(ticket, index, confirmed),
+        }
+    }
+
+    /// This brick leads no more: a mount sends again what was not answered.
+    pub(super) fn read_refused(&mut self, ticket: Ticket) {
+        if self.refusals.remove(&ticket).is_none() {
+            self.queries.refused(ticket, &self.mounts);
         }
     }
 

@@ -118,7 +118,7 @@ impl Inner {
             let base = rfs_model::config::Position::new(now.term, now.index);
             self.step(shard, now_us, rfs_core::consensus::api::Input::Trimmed { base });
         }
-        self.resync_checkpointed(shard, now_us, index);
+        self.resync_checkpointed(shard);
         tracing::debug!(%index, "checkpoint");
     }
 

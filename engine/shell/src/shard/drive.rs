@@ -13,6 +13,7 @@ use rfs_model::hard::HardState;
 use rfs_model::peer::{AppendHeader, PeerMessage};
 use rfs_model::{Index, NodeId, Record};
 
+use super::resync::forget_origin;
 use super::wire::put_append;
 use super::{Event, Inner, Shard};
 use crate::journal::JournalError;
@@ -79,8 +80,10 @@ impl Inner {
                 self.durable_moved(shard);
             }
             Effect::Sync => self.sync_now(shard),
-            Effect::ReadReady { ticket, index, confirmed } => self.queries.ready(ticket, index, confirmed),
-            Effect::ReadRefused { ticket } => self.queries.refused(ticket, &self.mounts),
+            Effect::ReadReady { ticket, index, confirmed } => {
+                self.read_ready(shard, now_us, ticket, (index, confirmed));
+            }
+            Effect::ReadRefused { ticket } => self.read_refused(ticket),
             Effect::RoleChanged => self.role_changed(),
             Effect::NeedsResync { to } => self.needs_resync(shard, now_us, to),
             Effect::Diverged { common } => self.fail(format!(
@@ -127,6 +130,16 @@ impl Inner {
         .detach();
     }
 
+    /// A full copy's configuration is in the hard state that was saved last.
+    fn forget_noted_origin(&mut self, shard: &Rc<Shard>) {
+        if self.saving.next.is_none()
+            && std::mem::take(&mut self.resync.noted)
+            && let Err(e) = forget_origin(&shard.path)
+        {
+            self.fail(e);
+        }
+    }
+
     pub(super) fn state_saved(
         &mut self,
         shard: &Rc<Shard>,
@@ -136,7 +149,10 @@ impl Inner {
     ) {
         self.saving.busy = false;
         match result {
-            Ok(()) => self.step(shard, now_us, Input::StateSaved { ticket }),
+            Ok(()) => {
+                self.forget_noted_origin(shard);
+                self.step(shard, now_us, Input::StateSaved { ticket });
+            }
             Err(e) => self.fail(format!("cannot save the brick's vote: {e}")),
         }
         self.save_next(shard);

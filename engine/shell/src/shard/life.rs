@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rfs_core::consensus::api::Start;
+use rfs_model::config::{ConfigEntry, Position};
 use rfs_model::hard::{HardState, Trust};
 use rfs_model::layout;
 use rfs_model::sealed::{seal, unseal};
@@ -69,6 +70,25 @@ pub fn begin(brick: &Path, hard: &mut HardState, start: Start) -> Result<(), Lif
         durable::replace(&path, &hard.to_file()).map_err(|why| LifeError::Io { path, why })?;
     }
     write(&path, boot, false)
+}
+
+/// A full copy came, at `at`, and the last life ended before the hard state knew the copy's configuration. Durable on return.
+///
+/// # Errors
+/// [`LifeError::Io`].
+pub fn adopt_config(
+    brick: &Path,
+    hard: &mut HardState,
+    at: Position,
+    config: ConfigEntry,
+) -> Result<(), LifeError> {
+    let stale = hard.config.record.is_joint() || hard.config.at.index <= at.index;
+    if !stale || hard.config == config {
+        return Ok(());
+    }
+    hard.config = config;
+    let path = hard_state_path(brick);
+    durable::replace(&path, &hard.to_file()).map_err(|why| LifeError::Io { path, why })
 }
 
 fn boot_id(path: &Path) -> Result<String, LifeError> {
@@ -166,6 +186,27 @@ mod tests {
         assert_eq!(live(dir.path(), &mut hard), Start::Suspect);
         assert_eq!(live(dir.path(), &mut hard), Start::SameBoot);
         assert_eq!((hard.trust, trust(dir.path())), (Trust::Suspect, Trust::Suspect));
+    }
+
+    #[test]
+    fn a_copys_configuration_is_not_forgotten() {
+        let entry = |index| ConfigEntry {
+            at: Position::new(rfs_model::Term(2), rfs_model::Index(index)),
+            ..ConfigEntry::genesis(&[rfs_model::NodeId([1; 16])])
+        };
+        let at = Position::new(rfs_model::Term(2), rfs_model::Index(200));
+        // What the brick knew, and what it knows after a copy at 200 whose configuration is that of 150.
+        for (known, then) in [(1, 150), (100, 150), (300, 300)] {
+            let (dir, hard) = brick();
+            let mut hard = HardState { config: entry(known), ..hard };
+            adopt_config(dir.path(), &mut hard, at, entry(150)).unwrap();
+            assert_eq!(hard.config, entry(then));
+            if then != known {
+                let saved =
+                    HardState::from_file(&std::fs::read(hard_state_path(dir.path())).unwrap()).unwrap();
+                assert_eq!(saved, hard);
+            }
+        }
     }
 
     #[test]

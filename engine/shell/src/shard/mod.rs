@@ -52,7 +52,7 @@ use rfs_model::hello::SeatClass;
 use rfs_model::options::Options;
 use rfs_model::peer::WitnessReply;
 use rfs_model::volume::VolumeState;
-use rfs_model::{Index, NodeId, Record, SeatId, VolumeId};
+use rfs_model::{Index, NodeId, Record, Refusal, SeatId, Seq, SessionId, VolumeId};
 
 use crate::clock;
 use crate::journal::{Journal, JournalError};
@@ -226,6 +226,8 @@ pub(crate) struct Inner {
     pub mounts: Mounts,
     pub opening: Vec<accept::Opening>,
     pub queries: Queries,
+    /// Refusals that wait for word that nobody else led when they were found.
+    pub refusals: BTreeMap<Ticket, (SessionId, Seq, Refusal)>,
     pub syncing: journal::Syncing,
     pub saving: drive::Saving,
     pub feed: apply::Feed,

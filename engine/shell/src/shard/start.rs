@@ -87,6 +87,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         mounts: super::mounts::Mounts::default(),
         opening: Vec::new(),
         queries: super::queries::Queries::default(),
+        refusals: BTreeMap::new(),
         syncing: super::journal::Syncing::default(),
         saving: super::drive::Saving::default(),
         feed: super::apply::Feed::default(),
@@ -161,9 +162,9 @@ fn look(path: &Path) -> Result<Found, Unfit> {
         if origin.at.index == checkpoint.index {
             journal.set_base(origin.at.index, origin.at.term, origin.chain).map_err(|e| one_line(&e))?;
             drop(journal);
-            (journal, recovered) =
-                Journal::open(&path.join(".rfs/log"), options).map_err(|e| one_line(&e))?;
+            (journal, recovered) = Journal::open(&path.join(".rfs/log"), options).map_err(Unfit::of_log)?;
         }
+        life::adopt_config(path, &mut hard, origin.at, origin.config).map_err(|e| one_line(&e))?;
         forget_origin(path)?;
     }
     tell_damage(&recovered);

@@ -48,6 +48,8 @@ pub(crate) struct Resync {
     receiving: Option<receive::Receiving>,
     /// The log must be committed up to here before a copied tree is recovered.
     pub floor: Index,
+    /// A copy's origin is noted on the disk; its configuration is not in the hard state yet.
+    pub noted: bool,
     /// A copy that arrived while a checkpoint was being written.
     pending: Option<(NodeId, Origin)>,
     asked_us: u64,
@@ -94,14 +96,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn resync_checkpointed(&mut self, shard: &Rc<Shard>, _now_us: u64, index: Index) {
-        // A configuration newer than the checkpoint would be missing from a log that begins behind it.
-        if self.core.config().at.index > index {
-            if !self.resync.wanted.is_empty() {
-                self.want_checkpoint();
-            }
-            return;
-        }
+    pub(super) fn resync_checkpointed(&mut self, shard: &Rc<Shard>) {
         for to in std::mem::take(&mut self.resync.wanted) {
             self.start_copy(shard, to);
         }
@@ -119,8 +114,7 @@ impl Inner {
             up && matched <= sending.at
         });
         if !self.resync.wanted.is_empty() && self.is_checkpointed() {
-            let index = self.checkpoint.index;
-            self.resync_checkpointed(shard, now_us, index);
+            self.resync_checkpointed(shard);
         }
         if self.checkpoint_idle()
             && let Some((from, origin)) = self.resync.pending.take()
@@ -215,9 +209,8 @@ impl Inner {
         if let Err(e) = self.journal.set_base(at.index, at.term, *chain) {
             return self.fail(format!("cannot begin the log anew: {e}"));
         }
-        if let Err(e) = forget_origin(&shard.path) {
-            return self.fail(e);
-        }
+        // The origin stays noted until the hard state has its configuration.
+        self.resync.noted = true;
         self.chain = *chain;
         self.tree = TreeState::Torn(tree);
         self.resync.receiving = None;

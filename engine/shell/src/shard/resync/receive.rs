@@ -110,7 +110,7 @@ impl Inner {
         }
         tracing::info!(from = %self.brick_name(from), at = %origin.at.index, "the brick is copied anew");
         // Closes the old index before the new one is made, and ends an earlier copy's thread.
-        self.resync.receiving = None;
+        (self.resync.receiving, self.resync.noted) = (None, false);
         self.tree = TreeState::Resyncing;
         self.restart_feed();
         let number = self.ticket().0;
