@@ -162,7 +162,8 @@ fn look(path: &Path) -> Result<Found, Unfit> {
         if origin.at.index == checkpoint.index {
             journal.set_base(origin.at.index, origin.at.term, origin.chain).map_err(|e| one_line(&e))?;
             drop(journal);
-            (journal, recovered) = Journal::open(&path.join(".rfs/log"), options).map_err(Unfit::of_log)?;
+            (journal, recovered) =
+                Journal::open(&path.join(".rfs/log"), options).map_err(|e| one_line(&e))?;
         }
         life::adopt_config(path, &mut hard, origin.at, origin.config).map_err(|e| one_line(&e))?;
         forget_origin(path)?;

@@ -142,13 +142,11 @@ impl Inner {
             return tracing::warn!("cannot begin a copy: the log begins behind record {index}");
         };
         self.send(to, &ShellMessage::CopyBegin { at: Position::new(term, index), chain, config });
-        let inodes = source.total().unwrap_or(0);
-        tracing::info!(peer = %self.brick_name(to), at = %index, inodes, "a copy begins");
-        let progress = Rc::new(Progress { inodes, ..Progress::default() });
-        let sending =
-            Sending { acked: Rc::clone(&acked), progress: Rc::clone(&progress), _pin: pin, at: index };
+        tracing::info!(peer = %self.brick_name(to), at = %index, inodes = source.total().unwrap_or(0), "a copy begins");
+        let sending = Sending { acked: Rc::clone(&acked), _pin: pin, at: index };
         self.resync.sending.insert(to, sending);
-        glommio::spawn_local(Rc::clone(shard).serve_copy(to, desk, acked, progress)).detach();
+        let rate = self.options.heal_rate_bytes;
+        glommio::spawn_local(Rc::clone(shard).serve_copy(to, desk, acked, rate)).detach();
         glommio::spawn_local(async move {
             let read = glommio::executor().spawn_blocking(move || read_all(source, caller)).await;
             if let Err(e) = read {
