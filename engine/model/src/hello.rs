@@ -89,9 +89,12 @@ pub enum Denial {
     Nonsense,
     #[error("the session has expired")]
     Expired,
+    #[error("the volume has {} mounts, as many as it can have", crate::limits::SESSIONS)]
+    Full,
 }
 tagged!(Denial, "a denial", {
     1 => NoVolume {}, 2 => NotAllowed {}, 3 => Stranger {}, 4 => Version {}, 5 => Nonsense {}, 6 => Expired {},
+    7 => Full {},
 });
 
 /// One inode that a mount holds open, and how often.

@@ -41,6 +41,12 @@ impl Front {
         self.lead = None;
     }
 
+    /// Whether the session exists in the replicated state.
+    #[must_use]
+    pub fn has(&self, session: SessionId) -> bool {
+        self.table(session).is_some()
+    }
+
     #[must_use]
     pub fn is_leading(&self) -> bool {
         self.lead.is_some()

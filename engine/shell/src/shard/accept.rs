@@ -1,5 +1,6 @@
 //! Callers at the door of a shard: peers, witnesses, mounts.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -14,18 +15,57 @@ use rfs_model::{Index, NodeId, SessionId};
 
 use super::mounts::{ConnId, MountConn, MountHello};
 use super::queue::Outbox;
+use super::throttle::Gate;
 use super::wire::PeerFrame;
 use super::{Event, Inner, Shard, TreeState};
 use crate::net::framed::FrameSource;
 use crate::net::{Connection, NetError};
 
 /// A mount whose session's first record is on its way.
-pub(crate) struct Opening {
-    session: SessionId,
-    /// The record, once it is applied; the mount is welcomed when it is durable.
-    index: Option<Index>,
+struct Opening {
     hello: MountHello,
     connection: Connection,
+}
+
+/// Sessions that begin: a mount is welcomed when the first record of its session is durable. Before that a loss of power
+/// can take the session back, and a mount that was welcomed once is told that it has expired.
+#[derive(Default)]
+pub(crate) struct Openings {
+    waiting: Vec<Opening>,
+    /// Applied, not yet durable.
+    young: BTreeMap<SessionId, Index>,
+}
+
+impl Openings {
+    /// Nobody waits here any more; they ask again.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Of two connections of a session the newer one counts.
+    fn wait(&mut self, hello: MountHello, connection: Connection) {
+        self.waiting.retain(|opening| opening.hello.session != hello.session);
+        self.waiting.push(Opening { hello, connection });
+    }
+
+    /// Those whose session is durable. A session that is not applied yet is not known in `young`: `applied` tells.
+    fn ripe(&mut self, durable: Index, applied: impl Fn(SessionId) -> bool) -> Vec<Opening> {
+        self.young.retain(|_, index| *index > durable);
+        let young = &self.young;
+        let is_ripe = |o: &Opening| applied(o.hello.session) && !young.contains_key(&o.hello.session);
+        let (ripe, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(is_ripe);
+        self.waiting = waiting;
+        ripe
+    }
+
+    /// What has to become durable for those who wait.
+    fn wanted(&self) -> Option<Index> {
+        self.waiting.iter().filter_map(|o| self.young.get(&o.hello.session)).max().copied()
+    }
 }
 
 impl Shard {
@@ -81,11 +121,15 @@ impl Shard {
         connection.send(frame(FrameKind::Hello, &welcome)).await
     }
 
-    async fn serve_mount(self: Rc<Self>, mut source: FrameSource, conn: ConnId) {
+    async fn serve_mount(self: Rc<Self>, mut source: FrameSource, conn: ConnId, gate: Rc<Gate>) {
         let ended = loop {
+            gate.pass().await;
             match source.recv().await {
                 Ok((FrameKind::Client, payload)) => match ToBrick::from_all(&payload) {
-                    Ok(message) => self.inbox.push(Event::Mount { conn, message }),
+                    Ok(message) => {
+                        gate.enter(&message);
+                        self.inbox.push(Event::Mount { conn, message });
+                    }
                     Err(e) => break NetError::from(e),
                 },
                 Ok((other, _)) => {
@@ -183,11 +227,9 @@ impl Inner {
         }
         let host = bytes::Bytes::from(hello.host.clone());
         match self.front.attach(hello.session, hello.resumed, &host, &hello.opens) {
-            Attach::Ready => self.attach(shard, &hello, connection),
-            Attach::Opening => {
-                self.opening.retain(|o| o.session != hello.session);
-                let (session, index) = (hello.session, None);
-                self.opening.push(Opening { session, index, hello, connection });
+            Attach::Ready | Attach::Opening => {
+                self.opening.wait(hello, connection);
+                self.welcome_opened(shard, now_us);
             }
             // A later leader may know the session.
             Attach::Expired if !self.core.lease_valid(crate::clock::boottime_us()) => {
@@ -195,13 +237,12 @@ impl Inner {
                 say_and_close(connection, self.welcome(standing));
             }
             Attach::Expired => refuse(connection, Denial::Expired),
-            Attach::Full => refuse(connection, Denial::Nonsense),
+            Attach::Full => refuse(connection, Denial::Full),
             Attach::NotLeading => {
                 let standing = Standing::NoLeader { why: self.blocked_text() };
                 say_and_close(connection, self.welcome(standing));
             }
         }
-        let _ = now_us;
     }
 
     /// Welcomes a mount and serves its connection from here on.
@@ -213,27 +254,24 @@ impl Inner {
         outbox.put(|out| out.extend_from_slice(&welcome));
         glommio::spawn_local(Rc::clone(&outbox).drain(sink)).detach();
         tracing::info!(session = %hello.session, host = hello.host, peer, "mount attached");
-        let conn = self.mounts.attach(MountConn::new(hello, peer, outbox));
-        glommio::spawn_local(Rc::clone(shard).serve_mount(source, conn)).detach();
+        let gate = Rc::new(Gate::default());
+        let conn = self.mounts.attach(MountConn::new(hello, peer, outbox, Rc::clone(&gate)));
+        glommio::spawn_local(Rc::clone(shard).serve_mount(source, conn, gate)).detach();
     }
 
     pub(super) fn session_opened(&mut self, session: SessionId, index: Index) {
-        for opening in self.opening.iter_mut().filter(|o| o.session == session) {
-            opening.index = Some(index);
+        if index > self.durable {
+            self.opening.young.insert(session, index);
         }
     }
 
-    /// Asks for the sessions that begin to become durable, and welcomes those that are.
+    /// Welcomes the mounts whose sessions are durable, and asks for the others to become so.
     pub(super) fn welcome_opened(&mut self, shard: &Rc<Shard>, now_us: u64) {
-        let durable = self.durable;
-        let all = std::mem::take(&mut self.opening);
-        let (done, rest): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|o| o.index.is_some_and(|index| index <= durable));
-        self.opening = rest;
-        for opening in done {
+        let front = &self.front;
+        for opening in self.opening.ripe(self.durable, |session| front.has(session)) {
             self.attach(shard, &opening.hello, opening.connection);
         }
-        if let Some(upto) = self.opening.iter().filter_map(|o| o.index).max() {
+        if let Some(upto) = self.opening.wanted() {
             self.step(shard, now_us, Input::WantDurable { upto });
         }
     }

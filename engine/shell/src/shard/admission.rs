@@ -89,6 +89,7 @@ impl Inner {
     pub(super) fn mount_message(&mut self, shard: &Rc<Shard>, now_us: u64, conn: ConnId, message: ToBrick) {
         let Some(mount) = self.mounts.get(conn) else { return };
         let (session, purpose) = (mount.session, mount.purpose);
+        self.mounts.noted(conn, &message);
         match message {
             ToBrick::Query { tag, at, op } => self.ask(shard, now_us, conn, tag, at, op),
             _ if purpose == Purpose::LocalReads => {}

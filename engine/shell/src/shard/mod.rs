@@ -35,6 +35,7 @@ mod resync;
 mod seats;
 mod start;
 mod status;
+mod throttle;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -224,7 +225,7 @@ pub(crate) struct Inner {
     pub links: BTreeMap<NodeId, Rc<Link>>,
     pub seats: seats::Seats,
     pub mounts: Mounts,
-    pub opening: Vec<accept::Opening>,
+    pub opening: accept::Openings,
     pub queries: Queries,
     /// Refusals that wait for word that nobody else led when they were found.
     pub refusals: BTreeMap<Ticket, (SessionId, Seq, Refusal)>,
@@ -369,6 +370,8 @@ impl Inner {
         let durable = self.durable;
         let front = &self.front;
         self.mounts.flush(clock::boottime_us(), |session| front.durable_seq(session, durable));
+        let window = usize::try_from(self.options.window_bytes).unwrap_or(usize::MAX);
+        self.mounts.throttle(window, |session| front.progress(session).map(|progress| progress.next));
         self.closed(shard)
     }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use rfs_model::client::{Answer, Change, Done, ToMount};
+use rfs_model::client::{Answer, Change, Done, ToBrick, ToMount};
 use rfs_model::codec::Encode;
 use rfs_model::frame::{FrameKind, put_frame};
 use rfs_model::hello::{OpenInode, Purpose};
 use rfs_model::{InodeId, Refusal, Seq, SessionId};
 
 use super::queue::Outbox;
+use super::throttle::{Gate, Keeper, Load};
 
 /// What a mount said of itself when it came.
 #[derive(Clone, Debug)]
@@ -42,13 +43,25 @@ pub struct MountConn {
     durable_told: Seq,
     changes: Vec<Change>,
     last_said_us: u64,
+    load: Load,
+    gate: Keeper,
 }
 
 impl MountConn {
     #[must_use]
-    pub fn new(hello: &MountHello, peer: String, outbox: Rc<Outbox>) -> Self {
+    pub fn new(hello: &MountHello, peer: String, outbox: Rc<Outbox>, gate: Rc<Gate>) -> Self {
         let (session, purpose) = (hello.session, hello.purpose);
-        Self { session, purpose, peer, outbox, durable_told: Seq::ZERO, changes: vec![], last_said_us: 0 }
+        Self {
+            session,
+            purpose,
+            peer,
+            outbox,
+            durable_told: Seq::ZERO,
+            changes: vec![],
+            last_said_us: 0,
+            load: Load::default(),
+            gate: Keeper(gate),
+        }
     }
 
     pub fn say(&self, message: &ToMount) {
@@ -126,9 +139,26 @@ impl Mounts {
     /// Answers a query.
     pub fn answer(&self, id: ConnId, tag: u64, answer: Result<Answer, Refusal>) {
         let Some(conn) = self.get(id) else { return };
+        conn.load.answered(tag);
         match answer {
             Ok(answer) => conn.say(&ToMount::Answer { tag, answer }),
             Err(why) => conn.say(&ToMount::NoAnswer { tag, why }),
+        }
+    }
+
+    /// A message of this mount has left the shard's inbox: what it asks for waits from here on.
+    pub fn noted(&mut self, id: ConnId, message: &ToBrick) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.gate.taken(message);
+            conn.load.note(message);
+        }
+    }
+
+    /// Ends a turn: mounts that have too much waiting are not read from. `next` is the next request of a session to be
+    /// admitted.
+    pub fn throttle(&mut self, window: usize, next: impl Fn(SessionId) -> Option<Seq>) {
+        for conn in self.conns.values_mut() {
+            conn.load.turned(&conn.gate.0, next(conn.session), window, conn.outbox.waiting());
         }
     }
 

@@ -140,7 +140,8 @@ impl Inner {
     /// Whether what is applied here is a part of the leader's history, and `at` is not far off. A log whose last record is
     /// of an older lineage may have an abandoned tail; and who leads has sessions to answer, not others' readers.
     fn reads_here(&self, at: Index) -> bool {
-        let follows = matches!(self.core.role(), RoleView::Follower | RoleView::Learner) && self.core.leader().is_some();
+        let follows = matches!(self.core.role(), RoleView::Follower | RoleView::Learner)
+            && self.core.leader().is_some();
         let of_this_lineage = self.journal.last().term.lineage() == self.core.term().lineage();
         let near = at.0.saturating_sub(self.applied().0) <= FAR_RECORDS;
         matches!(self.tree, TreeState::Ready(_)) && follows && of_this_lineage && near

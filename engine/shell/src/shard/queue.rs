@@ -9,20 +9,20 @@ use crate::net::{FrameSink, Hangup};
 
 /// What woke up, and may be waited for by one task.
 #[derive(Default)]
-struct Bell {
+pub(super) struct Bell {
     rung: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         self.rung.set(true);
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
     }
 
-    async fn heard(&self) {
+    pub(super) async fn heard(&self) {
         std::future::poll_fn(|cx| {
             if self.rung.replace(false) {
                 return Poll::Ready(());
@@ -46,7 +46,8 @@ impl<E> Inbox<E> {
         Rc::new(Self { events: RefCell::new(VecDeque::new()), bell: Bell::default() })
     }
 
-    /// Adds an event. Connections are bounded elsewhere: by the window of a mount and by the pipeline of a peer.
+    /// Adds an event. Connections are bounded elsewhere: a mount's by its [`Gate`](super::throttle::Gate), a peer's by its
+    /// pipeline.
     pub fn push(&self, event: E) {
         self.events.borrow_mut().push_back(event);
         self.bell.ring();

@@ -85,7 +85,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         links: BTreeMap::new(),
         seats: super::seats::Seats::default(),
         mounts: super::mounts::Mounts::default(),
-        opening: Vec::new(),
+        opening: super::accept::Openings::default(),
         queries: super::queries::Queries::default(),
         refusals: BTreeMap::new(),
         syncing: super::journal::Syncing::default(),
