@@ -208,6 +208,9 @@ fn a_dead_mount_is_replaced_and_a_failing_one_leaves_nothing() {
     bricks[0].set(|script| script.denial = Some(Denial::NotAllowed));
     let text = String::from_utf8_lossy(&mount.run("rw").stderr).into_owned();
     assert!(text.contains("not allowed") && text.lines().count() == 2, "{text}");
+    bricks[0].set(|script| script.denial = Some(Denial::Full));
+    let text = String::from_utf8_lossy(&mount.run("rw").stderr).into_owned();
+    assert!(text.contains("the volume has 4096 mounts") && text.lines().count() == 2, "{text}");
     bricks[0].kill();
     let begun = Instant::now();
     let text = String::from_utf8_lossy(&mount.run("rw").stderr).into_owned();
@@ -259,4 +262,21 @@ fn sigterm_unmounts_even_what_is_in_use() {
     until(|| mount.pid().is_none(), &mount);
     assert_eq!(mount.table_line(), None);
     assert_eq!(bricks[0].script().tree.content("a"), b"kept");
+}
+
+#[test]
+fn sighup_makes_the_log_a_new_file_and_nothing_else() {
+    let bricks = bricks(1);
+    let mount = Mount::of(&bricks[0]);
+    mount.mount("rw");
+    let (log, old) = (mount.dir.path().join("log"), mount.dir.path().join("log.1"));
+    fs::rename(&log, &old).unwrap();
+    let pid = mount.pid().unwrap().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    until(|| log.exists(), &mount);
+    fs::write(mount.path("a"), "served").unwrap();
+    mount.unmount();
+    assert!(mount.log().contains("unmounted"), "{}", mount.log());
+    assert!(!fs::read_to_string(&old).unwrap().contains("unmounted"));
+    assert_eq!(bricks[0].script().tree.content("a"), b"served");
 }

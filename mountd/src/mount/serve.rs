@@ -260,7 +260,7 @@ impl Mounted {
             let _ = tell.send(End::Kernel);
         })?;
         spawn("rfs-signals", move || {
-            if signals::wait().is_ok() {
+            if signals::ending(logging::reopen).is_ok() {
                 let _ = signalled.send(End::Signal);
             }
         })?;

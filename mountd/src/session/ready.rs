@@ -42,8 +42,9 @@ impl Client {
     /// One line: why that cannot be, or has not been within `limit`.
     pub async fn ready(&self, limit: Duration) -> Result<Contact, String> {
         let begun = Instant::now();
+        let mut news = self.outlook.subscribe();
         loop {
-            let outlook = self.outlook.borrow().clone();
+            let outlook = news.borrow_and_update().clone();
             if let (true, Some((address, volume))) = (outlook.attached, outlook.contact.clone()) {
                 self.nearby.looked().await;
                 return Ok(Contact { address, volume });
@@ -55,7 +56,8 @@ impl Client {
             if begun.elapsed() >= limit {
                 return Err(describe(&outlook, &named, &self.config.volume));
             }
-            tokio::time::sleep(LOOK).await;
+            // The sender lives as long as the client.
+            let _ = tokio::time::timeout(LOOK, news.changed()).await;
         }
     }
 }

@@ -25,6 +25,9 @@ const STAGGER: Duration = Duration::from_millis(1500);
 /// been away may say so of times gone by.
 const BELIEVE_AFTER: Duration = Duration::from_millis(1000);
 
+/// How long a daemon of this machine may take to say which node it is, before bricks are asked at their addresses.
+const LOOK_PATIENCE: Duration = Duration::from_millis(250);
+
 /// What is known of the volume's servers, for `mount` to wait on and to report from.
 #[derive(Clone, Debug, Default)]
 pub struct Outlook {
@@ -97,7 +100,10 @@ pub async fn search(client: &Rc<Client>) -> (Connection, NodeId) {
     let mut sought = BTreeSet::new();
     let begun = Instant::now();
     loop {
-        local::look(client).await;
+        if !client.session.borrow().resumed {
+            // Later, `local::keep` looks: whoever has been attached once shall not wait for a daemon that hangs.
+            let _ = tokio::time::timeout(LOOK_PATIENCE, local::look(client)).await;
+        }
         send_seekers(client, &mut sought, &reports, &over.0);
         let Ok(report) = tokio::time::timeout(ASK_AGAIN, inbox.recv()).await else {
             judge(client, begun);
@@ -190,7 +196,10 @@ fn weigh(client: &Rc<Client>, report: Report) -> Option<(Connection, NodeId)> {
             (Word::Standing(welcome.standing), ready.then_some((connection, welcome.node)))
         }
         Err(Useless::Denied(Denial::Expired, _)) => {
-            expire(client);
+            // A session that has said goodbye is gone for good.
+            if !client.ending.get() {
+                expire(client);
+            }
             return None;
         }
         Err(useless) => (Word::Useless(useless), None),

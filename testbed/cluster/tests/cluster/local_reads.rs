@@ -61,7 +61,7 @@ impl Relay {
     fn pass(&mut self) {
         self.round += 1;
         let line = format!("{:>15}\n", self.round);
-        let in_place = self.round % 2 == 0;
+        let in_place = self.round.is_multiple_of(2);
         let text = line.repeat(if in_place { 4096 } else { 1 + (self.round as usize * 37) % 8000 });
         if in_place {
             let mut file =

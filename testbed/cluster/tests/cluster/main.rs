@@ -18,3 +18,4 @@ mod refusals;
 mod shapes;
 mod sqlite;
 mod tutorial;
+mod window;
