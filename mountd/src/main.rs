@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    rfs_engine::shard::index_check::answer_if_asked();
     rfs_mountd::mount::main()
 }

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rfs_engine::daemon::{self, Args, DaemonOptions};
+use rfs_engine::shard::index_check;
 
 fn main() -> ExitCode {
+    index_check::answer_if_asked();
     let args = Args::parse();
     match run(&args) {
         Ok(code) => code,

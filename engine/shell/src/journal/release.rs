@@ -120,6 +120,20 @@ impl Journal {
         }
     }
 
+    /// Bytes of the records behind `index` that the log holds, headers and padding counted: to show, since where a record
+    /// lies is known only to within a few.
+    #[must_use]
+    pub fn bytes_after(&self, index: Index) -> u64 {
+        let log = self.log.borrow();
+        let behind = log.segments.iter().filter(|segment| segment.last() > index);
+        let bytes = behind.map(|segment| {
+            let end = segment.state.borrow().end;
+            let next = index.next().max(segment.header.first);
+            end.saturating_sub(segment.place_before(next).1)
+        });
+        bytes.sum()
+    }
+
     /// Waits until the keeper's thread has done all that it was asked to. Blocks; for tests and tools.
     pub fn settle(&mut self) {
         let mut log = self.log.borrow_mut();

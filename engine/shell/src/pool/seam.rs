@@ -91,6 +91,18 @@ pub trait Bricks {
     /// Runs a committed brick again, at start-up. On an error the service logs it and goes on without.
     fn open_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>>;
 
+    /// Bricks that did not open because of damage that a copy from another brick makes good.
+    fn damaged(&self) -> Vec<BrickSpec> {
+        Vec::new()
+    }
+
+    /// Empties one of those and runs it, as if its disk had been replaced. Only once another brick leads: what was
+    /// committed is there then. Before that this may be the only copy, and somebody may still rescue it.
+    fn renew_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
+        let _ = brick;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Stops the brick if it runs and makes its directory a plain one: files stay, `.rfs` and `trusted.rfs.*` go. Again:
     /// success. Durable on return.
     fn delete_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>>;

@@ -26,6 +26,9 @@ pub const LOOK: Duration = Duration::from_secs(1);
 /// How long another node may take for a request that makes or removes things.
 pub const WORK: Duration = Duration::from_secs(60);
 
+/// Between two looks whether a damaged brick may be copied anew.
+const RENEW_PAUSE: Duration = Duration::from_millis(500);
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
@@ -99,6 +102,24 @@ impl Pool {
         }
         self.run_errands(self.node()).await;
         self.keep_links();
+        glommio::spawn_local(Rc::clone(self).renew_damaged()).detach();
+    }
+
+    /// Sees to it that damaged bricks of this node are copied from others, as soon as those can give a copy.
+    async fn renew_damaged(self: Rc<Self>) {
+        while !self.stopped.get() && !self.bricks.damaged().is_empty() {
+            for brick in self.bricks.damaged() {
+                let entry = self.file.borrow().pool.volumes.get(&brick.volume).cloned();
+                let Some(entry) = entry.filter(|entry| !entry.removed) else { continue };
+                // Vouched for by its leader, which is another brick: this one does not run.
+                let Some((_, None)) = self.state_of(brick.volume, &entry).await else { continue };
+                let path = brick.path.clone();
+                if let Err(why) = self.bricks.renew_brick(brick).await {
+                    tracing::error!("the brick {} does not begin anew: {why}", path.display());
+                }
+            }
+            glommio::timer::sleep(RENEW_PAUSE).await;
+        }
     }
 
     /// Ends the connections to the other nodes, and with them the last uses of the state directory.

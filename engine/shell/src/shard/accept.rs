@@ -78,6 +78,10 @@ impl Shard {
         mut connection: Connection,
         from: NodeId,
     ) -> Result<(), NetError> {
+        if self.end().is_some() {
+            // To the others a brick that has stopped is as one whose daemon does not run.
+            return Err(crate::net::handshake::refuse(&mut connection, Denial::NoVolume).await);
+        }
         let welcome = self.inner.borrow().welcome(Standing::Ready);
         connection.send(frame(FrameKind::Hello, &welcome)).await?;
         let (mut source, _sink, hangup) = connection.split();
@@ -113,7 +117,11 @@ impl Shard {
             Ok(standing) => standing,
             Err(why) => return Err(crate::net::handshake::refuse(&mut connection, why).await),
         };
-        if standing == Standing::Ready && self.end().is_none() {
+        let standing = match self.end() {
+            Some(_) => Standing::NoLeader { why: format!("the brick {} has stopped", self.path.display()) },
+            None => standing,
+        };
+        if standing == Standing::Ready {
             self.inbox.push(Event::MountUp { hello, connection });
             return Ok(());
         }

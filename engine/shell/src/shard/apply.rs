@@ -222,10 +222,9 @@ impl Inner {
         self.adopt_state(shard, state);
         self.proposals_applied(index);
         (shard.around.volume_changed)(&self.state);
-        let (dir, state) = (shard.path.clone(), self.state.clone());
+        let (shard, state) = (Rc::clone(shard), self.state.clone());
         glommio::spawn_local(async move {
-            let save = move || super::life::save_volume(&dir, &state);
-            if let Err(e) = glommio::executor().spawn_blocking(save).await {
+            if let Err(e) = shard.note_volume(state).await {
                 tracing::warn!("the volume's state is not noted beside the brick: {e}");
             }
         })

@@ -25,6 +25,8 @@ use crate::tree::{self, Tree, read_label, write_label};
 pub struct NodeBricks {
     around: RefCell<Option<Surroundings>>,
     shards: RefCell<BTreeMap<VolumeId, Rc<Shard>>>,
+    /// Bricks that are damaged and wait for another one to lead.
+    damaged: RefCell<BTreeMap<VolumeId, PathBuf>>,
 }
 
 impl NodeBricks {
@@ -85,21 +87,26 @@ impl NodeBricks {
             let path = path.to_owned();
             blocking(move || start::begin_blank(&path, label)).await?;
         }
-        let shard = match start::open(around.clone(), path, volume).await {
-            Ok(shard) => shard,
-            Err(unfit) => {
-                let others = life::load_volume(path).is_some_and(|state| state.bricks.len() > 1);
-                if !unfit.copy_helps || !others {
-                    return Err(unfit.why);
-                }
-                tracing::error!("{}: the brick begins anew and is copied from the others", unfit.why);
-                let dir = path.to_owned();
-                blocking(move || start::begin_blank(&dir, label)).await?;
-                start::open(around, path, volume).await.map_err(|unfit| unfit.why)?
+        match start::open(around, path, volume).await {
+            Ok(shard) => {
+                self.shards.borrow_mut().insert(volume, shard);
+                self.damaged.borrow_mut().remove(&volume);
+                Ok(())
             }
-        };
-        self.shards.borrow_mut().insert(volume, shard);
-        Ok(())
+            Err(unfit) if unfit.copy_helps && has_others(path) => {
+                self.damaged.borrow_mut().insert(volume, path.to_owned());
+                Err(format!("{}: it begins anew, with a copy, as soon as another brick leads", unfit.why))
+            }
+            Err(unfit) => Err(unfit.why),
+        }
+    }
+
+    /// Empties a damaged brick and opens it as one whose disk was replaced.
+    async fn renew(&self, volume: VolumeId, path: PathBuf) -> Result<(), String> {
+        let label = label_of(&path)?.filter(|l| l.volume == volume).ok_or("the brick is another's now")?;
+        let dir = path.clone();
+        blocking(move || start::begin_blank(&dir, label)).await?;
+        self.open(volume, &path).await
     }
 
     async fn close(&self, volume: VolumeId) {
@@ -154,8 +161,21 @@ impl Bricks for NodeBricks {
         Box::pin(async move { self.open(brick.volume, &brick.path).await })
     }
 
+    fn damaged(&self) -> Vec<BrickSpec> {
+        let damaged = self.damaged.borrow();
+        damaged.iter().map(|(volume, path)| BrickSpec { volume: *volume, path: path.clone() }).collect()
+    }
+
+    fn renew_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            tracing::warn!("{}: the brick begins anew, with a copy from another one", brick.path.display());
+            self.renew(brick.volume, brick.path).await
+        })
+    }
+
     fn delete_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
+            self.damaged.borrow_mut().remove(&brick.volume);
             self.close(brick.volume).await;
             match label_of(&brick.path)? {
                 Some(label) if label.volume == brick.volume => blocking(move || strip(&brick.path)).await,
@@ -163,6 +183,11 @@ impl Bricks for NodeBricks {
             }
         })
     }
+}
+
+/// Whether the brick is one of several, as was noted beside it last.
+fn has_others(path: &Path) -> bool {
+    life::load_volume(path).is_some_and(|state| state.bricks.len() > 1)
 }
 
 async fn blocking<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {

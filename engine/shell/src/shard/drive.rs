@@ -195,11 +195,12 @@ impl Inner {
         self.batch.push(record);
     }
 
-    fn ship(&mut self, shard: &Rc<Shard>, now_us: u64, ship: Ship) {
+    pub(super) fn ship(&mut self, shard: &Rc<Shard>, now_us: u64, ship: Ship) {
+        let Some(most) = self.heal_share(shard, now_us, ship, SHIP_BYTES) else { return };
         if ship.upto > self.journal.last().index {
             self.flush_journal(shard, now_us);
         }
-        let mut read = Box::pin(self.journal.read(ship.from, ship.upto, SHIP_BYTES));
+        let mut read = Box::pin(self.journal.read(ship.from, ship.upto, most));
         if let Some(records) = at_once(read.as_mut()) {
             self.ship_loaded(shard, now_us, &ship, records);
             return;
@@ -231,6 +232,8 @@ impl Inner {
         let upto = records.last().map_or(ship.from.prev(), |r| r.meta.index);
         if let Some(link) = self.links.get(&ship.to).filter(|_| !records.is_empty()) {
             link.put(|out| put_frame(out, FrameKind::Peer, |out| put_append(out, ship.header, &records)));
+            let bytes = records.iter().map(|r| r.meta.stored_bytes() as u64).sum();
+            self.heal_spent(ship.to, bytes, now_us);
         }
         self.step(shard, now_us, Input::Shipped { to: ship.to, from: ship.from, upto });
     }

@@ -30,7 +30,7 @@ pub(crate) struct Infos {
 struct Pace {
     applied: Index,
     at_us: u64,
-    ops_per_s: u64,
+    bytes_per_s: u64,
 }
 
 impl Infos {
@@ -43,17 +43,18 @@ impl Infos {
         self.pace.remove(&node);
     }
 
-    /// Records that the brick applied in the last second.
-    pub fn ops_per_s(&self, node: NodeId) -> u64 {
-        self.pace.get(&node).map_or(0, |p| p.ops_per_s)
+    /// Bytes of the records that the brick applied in the last second.
+    pub fn bytes_per_s(&self, node: NodeId) -> u64 {
+        self.pace.get(&node).map_or(0, |p| p.bytes_per_s)
     }
 
-    fn look(&mut self, node: NodeId, applied: Index, now_us: u64) {
-        let pace = self.pace.entry(node).or_insert(Pace { applied, at_us: now_us, ops_per_s: 0 });
+    /// `bytes_after`: of the records behind an index.
+    fn look(&mut self, node: NodeId, applied: Index, now_us: u64, bytes_after: impl Fn(Index) -> u64) {
+        let pace = self.pace.entry(node).or_insert(Pace { applied, at_us: now_us, bytes_per_s: 0 });
         let passed = now_us.saturating_sub(pace.at_us);
-        let ops = applied.0.saturating_sub(pace.applied.0);
-        if let Some(ops_per_s) = (ops * 1_000_000).checked_div(passed) {
-            *pace = Pace { applied, at_us: now_us, ops_per_s };
+        let bytes = bytes_after(pace.applied).saturating_sub(bytes_after(applied));
+        if let Some(bytes_per_s) = bytes.saturating_mul(1_000_000).checked_div(passed) {
+            *pace = Pace { applied, at_us: now_us, bytes_per_s };
         }
     }
 }
@@ -66,9 +67,10 @@ impl Inner {
         self.infos.last_us = now_us;
         self.report_own_room();
         let own = self.applied();
-        self.infos.look(self.me, own, now_us);
+        let bytes_after = |index| self.journal.bytes_after(index);
+        self.infos.look(self.me, own, now_us, bytes_after);
         for peer in self.core.bricks() {
-            self.infos.look(peer.brick, peer.applied, now_us);
+            self.infos.look(peer.brick, peer.applied, now_us, bytes_after);
         }
         let peers: Vec<NodeId> = self.links.keys().copied().collect();
         peers.into_iter().for_each(|peer| self.tell_info(peer));

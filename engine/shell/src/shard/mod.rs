@@ -21,6 +21,8 @@ mod bridge;
 mod checkpoint;
 mod converge;
 mod drive;
+mod heal;
+pub mod index_check;
 mod info;
 mod journal;
 mod leave;
@@ -128,6 +130,10 @@ pub(crate) enum Event {
         ship: drive::Ship,
         records: Result<Vec<Record>, JournalError>,
     },
+    /// A brick that is healed may be sent more.
+    ShipDue {
+        to: NodeId,
+    },
     /// The slow part of a record is done; it may be applied now.
     PreludeDone(Result<(), Fault>),
     CheckpointDone(Result<CheckpointDone, String>),
@@ -187,6 +193,8 @@ pub struct Shard {
     pub(crate) around: Surroundings,
     pub(crate) inbox: Rc<Inbox<Event>>,
     pub(crate) inner: RefCell<Inner>,
+    /// Who notes the volume's state beside the brick: one at a time.
+    pub(crate) noting: glommio::sync::Semaphore,
     end: RefCell<Option<End>>,
     ended: Cell<Option<std::task::Waker>>,
 }
@@ -234,6 +242,7 @@ pub(crate) struct Inner {
     pub feed: apply::Feed,
     pub checkpoint: checkpoint::Checkpoints,
     pub infos: info::Infos,
+    pub paces: heal::Paces,
     pub resync: resync::Resync,
     pub proposals: Vec<operate::Proposal>,
     pub leaving: bool,
@@ -301,6 +310,15 @@ impl Shard {
         if let Some(waker) = self.ended.take() {
             waker.wake();
         }
+    }
+
+    /// Notes the volume's state beside the brick, for a start without tree and log: one at a time, in the order of the
+    /// calls. Durable on return.
+    pub(crate) async fn note_volume(&self, state: VolumeState) -> Result<(), String> {
+        let _turn = self.noting.acquire_permit(1).await.map_err(|e| e.to_string())?;
+        let dir = self.path.clone();
+        let save = move || life::save_volume(&dir, &state);
+        glommio::executor().spawn_blocking(save).await.map_err(|e| e.to_string())
     }
 
     /// How it ended, if it has.
@@ -399,6 +417,7 @@ impl Inner {
             Event::StateSaved { ticket, result } => self.state_saved(shard, now_us, ticket, result),
             Event::Loaded(records) => self.loaded(records),
             Event::ShipLoaded { ship, records } => self.ship_loaded(shard, now_us, &ship, records),
+            Event::ShipDue { to } => self.ship_due(shard, now_us, to),
             Event::PreludeDone(result) => self.prelude_done(result),
             Event::CheckpointDone(result) => self.checkpoint_done(shard, now_us, result),
             Event::Converged(result) => self.converged(shard, now_us, *result),

@@ -7,7 +7,7 @@ use rfs_core::consensus::api::{Input, Received};
 use rfs_model::SeatId;
 use rfs_model::codec::{Decode, Encode};
 use rfs_model::frame::{FrameKind, frame, put_frame};
-use rfs_model::hello::{SeatClass, Standing};
+use rfs_model::hello::{Denial, SeatClass, Standing};
 use rfs_model::peer::{WitnessReply, WitnessRequest};
 
 use super::queue::Outbox;
@@ -52,6 +52,9 @@ impl Shard {
         mut connection: Connection,
         hello: WitnessHello,
     ) -> Result<(), NetError> {
+        if self.end().is_some() {
+            return Err(crate::net::handshake::refuse(&mut connection, Denial::NoVolume).await);
+        }
         // A seat that is dead must not look like one to move to.
         connection.notice_death();
         let welcome = self.inner.borrow().welcome(Standing::Ready);

@@ -18,7 +18,7 @@ use rfs_model::volume::VolumeState;
 use rfs_model::{Index, Term, Timestamp, VolumeId};
 
 use super::resync::{forget_origin, noted_origin};
-use super::{Inner, Shard, Surroundings, TreeState, life, wire};
+use super::{Inner, Shard, Surroundings, TreeState, index_check, life, wire};
 use crate::clock;
 use crate::durable;
 use crate::journal::{self, Journal, Recovered};
@@ -41,7 +41,15 @@ struct Found {
 /// # Errors
 /// [`Unfit`]: one line that names the file. Nothing runs then.
 pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) -> Result<Rc<Shard>, Unfit> {
-    let found = look(path)?;
+    // A large index takes a while to check: not on the executor, where other bricks run.
+    let dir = path.to_owned();
+    let open_tree = move || {
+        index_check::check(&dir).map_err(|why| Unfit { why, copy_helps: true })?;
+        Tree::open(&dir, &tree::Limits::default())
+            .map_err(|e| Unfit { copy_helps: matches!(e, tree::Fault::Index { .. }), why: e.to_string() })
+    };
+    let tree = glommio::executor().spawn_blocking(open_tree).await;
+    let found = look(path, tree)?;
     let state = volume_state(&found, path).await?;
     let options = Options::of(&state);
     let now_us = clock::boottime_us();
@@ -93,6 +101,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         feed: super::apply::Feed::default(),
         checkpoint: super::checkpoint::Checkpoints::at(found.checkpoint.index, now_us),
         infos: super::info::Infos::default(),
+        paces: super::heal::Paces::default(),
         resync: super::resync::Resync::default(),
         proposals: Vec::new(),
         leaving: false,
@@ -107,6 +116,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         around,
         inbox: super::queue::Inbox::new(),
         inner: RefCell::new(inner),
+        noting: glommio::sync::Semaphore::new(1),
         end: RefCell::new(None),
         ended: Cell::new(None),
     });
@@ -140,6 +150,10 @@ impl Unfit {
     fn of(why: String) -> Self {
         Self { why, copy_helps: false }
     }
+
+    fn of_log(e: journal::JournalError) -> Self {
+        Self { copy_helps: e.is_damage(), why: e.to_string() }
+    }
 }
 
 impl From<String> for Unfit {
@@ -148,48 +162,53 @@ impl From<String> for Unfit {
     }
 }
 
-fn look(path: &Path) -> Result<Found, Unfit> {
+fn look(path: &Path, tree: Result<Tree, Unfit>) -> Result<Found, Unfit> {
     let one_line = |e: &dyn std::fmt::Display| e.to_string();
     let mut hard = read_hard(path)?;
-    let tree = Tree::open(path, &tree::Limits::default())
-        .map_err(|e| Unfit { copy_helps: matches!(e, tree::Fault::Index { .. }), why: e.to_string() })?;
-    let checkpoint = tree.checkpoint().map_err(|e| one_line(&e))?;
+    let tree = tree?;
+    let checkpoint = tree.checkpoint().map_err(|e| Unfit { copy_helps: true, why: e.to_string() })?;
     let options = journal::Options { trusted_upto: checkpoint.index, ..journal::Options::default() };
     let (mut journal, mut recovered) =
-        Journal::open(&path.join(".rfs/log"), options.clone()).map_err(|e| one_line(&e))?;
+        Journal::open(&path.join(".rfs/log"), options.clone()).map_err(Unfit::of_log)?;
     if let Some(origin) = noted_origin(path)? {
         // A copy was finished, and the crash came before its log was begun.
         if origin.at.index == checkpoint.index {
             journal.set_base(origin.at.index, origin.at.term, origin.chain).map_err(|e| one_line(&e))?;
             drop(journal);
-            (journal, recovered) =
-                Journal::open(&path.join(".rfs/log"), options).map_err(|e| one_line(&e))?;
+            (journal, recovered) = Journal::open(&path.join(".rfs/log"), options).map_err(Unfit::of_log)?;
         }
         life::adopt_config(path, &mut hard, origin.at, origin.config).map_err(|e| one_line(&e))?;
         forget_origin(path)?;
     }
     tell_damage(&recovered);
+    check_reach(path, &recovered, checkpoint.index)?;
     // The new life begins only now: a brick that does not open has not lived.
     let judged = life::judge(path).map_err(|e| one_line(&e))?;
     let damaged = recovered.rot.is_some() || judged == Start::Clean && recovered.torn.is_some();
     let start = if damaged { Start::Suspect } else { judged };
     life::begin(path, &mut hard, start).map_err(|e| one_line(&e))?;
-    if recovered.last.index < checkpoint.index {
-        let why = format!(
-            "the log in {}/.rfs/log ends at record {}, before the tree's checkpoint {}",
-            path.display(),
-            recovered.last.index,
-            checkpoint.index
-        );
-        return Err(Unfit { why, copy_helps: true });
-    }
     let front = if checkpoint.state.is_empty() {
         Front::new(Limits::default())
     } else {
         Front::restore(Limits::default(), &checkpoint.state)
-            .map_err(|e| format!("the index's state of sessions and locks cannot be read: {e}"))?
+            .map_err(|e| format!("the index's state of sessions and locks cannot be read: {e}"))
+            .map_err(|why| Unfit { why, copy_helps: true })?
     };
     Ok(Found { tree, checkpoint, journal, recovered, hard, start, front })
+}
+
+/// The log must hold the tree's checkpoint, or end there.
+fn check_reach(path: &Path, recovered: &Recovered, checkpoint: Index) -> Result<(), Unfit> {
+    let (base, last) = (recovered.base.index, recovered.last.index);
+    let log = path.join(".rfs/log");
+    let why = if last < checkpoint {
+        format!("{}: ends at record {last}, before the tree's checkpoint {checkpoint}", log.display())
+    } else if base > checkpoint {
+        format!("{}: begins behind record {base}, after the tree's checkpoint {checkpoint}", log.display())
+    } else {
+        return Ok(());
+    };
+    Err(Unfit { why, copy_helps: true })
 }
 
 fn tell_damage(recovered: &Recovered) {

@@ -1,13 +1,13 @@
 //! What a shard tells the pool service: its state, its report, and the doors for changes.
 
 use rfs_core::consensus::api::{PeerView, RoleView, Trust, WaitReason};
-use rfs_model::NodeId;
 use rfs_model::admin::{BrickReport, BrickRole, HealState, Operation, VolumeReport, WitnessReport};
 use rfs_model::hello::{BrickPlace, SeatClass};
 use rfs_model::volume::VolumeState;
+use rfs_model::{Index, NodeId};
 
 use super::operate::Promise;
-use super::{Event, Inner, Shard};
+use super::{Event, Inner, Shard, TreeState};
 use crate::pool::{LocalBoxFuture, ProposeError, ReplicaSet};
 
 impl ReplicaSet for Shard {
@@ -76,9 +76,17 @@ impl Inner {
             } else {
                 vec![]
             },
-            now: None,
+            now: self.copying_now(),
             as_of_ms: None,
             bricks: self.state.bricks.iter().map(|place| self.brick_report(place, leads, &peers)).collect(),
+        }
+    }
+
+    /// Path of the file that is being copied to another brick.
+    fn copying_now(&self) -> Option<String> {
+        match (&self.tree, self.resync.now()) {
+            (TreeState::Ready(tree), Some(id)) => Some(tree.path_of(id)),
+            _ => None,
         }
     }
 
@@ -111,9 +119,9 @@ impl Inner {
         // A leader hears of progress with each acknowledgement, anybody else once a second.
         let applied = if leads { peer.map(|p| p.applied) } else { info.map(|i| i.applied) };
         let committed = self.committed.0;
-        let applied = applied.map(|a| a.0).filter(|_| online);
-        let behind_ops = applied.map_or(0, |a| committed.saturating_sub(a));
-        let (rate, behind_bytes) = self.heal_rate(place.node, behind_ops);
+        let applied = applied.filter(|_| online);
+        let behind_ops = applied.map_or(0, |a| committed.saturating_sub(a.0));
+        let (rate, behind_bytes) = self.heal_rate(place.node, applied, behind_ops);
         BrickReport {
             brick,
             node: place.node,
@@ -121,7 +129,7 @@ impl Inner {
             online,
             pid: info.filter(|_| online).map(|i| i.pid),
             committed: Some(committed),
-            applied,
+            applied: applied.map(|a| a.0),
             behind_ops,
             behind_bytes,
             rate_bytes_per_s: rate,
@@ -138,9 +146,9 @@ impl Inner {
             _ if in_sync => BrickRole::InSync,
             _ => BrickRole::Learner,
         };
-        let applied = self.applied().0;
-        let behind_ops = self.committed.0.saturating_sub(applied);
-        let (rate, behind_bytes) = self.heal_rate(self.me, behind_ops);
+        let applied = self.applied();
+        let behind_ops = self.committed.0.saturating_sub(applied.0);
+        let (rate, behind_bytes) = self.heal_rate(self.me, Some(applied), behind_ops);
         BrickReport {
             brick,
             node: self.me,
@@ -148,7 +156,7 @@ impl Inner {
             online: self.failed.is_none(),
             pid: Some(std::process::id()),
             committed: Some(self.committed.0),
-            applied: Some(applied),
+            applied: Some(applied.0),
             behind_ops,
             behind_bytes,
             rate_bytes_per_s: rate,
@@ -157,11 +165,16 @@ impl Inner {
         }
     }
 
-    /// Bytes per second at which a brick catches up, and what it still lacks, both estimated from the log's mean record.
-    fn heal_rate(&self, node: NodeId, behind_ops: u64) -> (u64, u64) {
-        let stats = self.journal_stats();
-        let mean = stats.bytes.checked_div(stats.records).unwrap_or(0);
-        let ops = self.infos.ops_per_s(node);
-        if behind_ops == 0 { (0, 0) } else { (ops * mean, behind_ops * mean) }
+    /// Bytes per second at which a brick catches up, and what it still lacks: of the log, or about, while it is copied.
+    fn heal_rate(&self, node: NodeId, applied: Option<Index>, behind_ops: u64) -> (u64, u64) {
+        if let Some(copy) = self.resync.progress(node).filter(|_| behind_ops > 0) {
+            return copy.rate_and_left();
+        }
+        match applied {
+            Some(applied) if behind_ops > 0 => {
+                (self.infos.bytes_per_s(node), self.journal.bytes_after(applied))
+            }
+            _ => (0, 0),
+        }
     }
 }

@@ -29,6 +29,7 @@ mod resync;
 mod run;
 mod store;
 mod times;
+mod verify;
 mod view;
 mod xattr;
 mod xattrat;
@@ -58,6 +59,7 @@ pub use read::Reader;
 pub use rebuild::rebuild;
 pub use resync::{Copy, Lender, Lent, Progress, Sink, Source, Wipe};
 pub use store::Checkpoint;
+pub use verify::verify_index;
 
 use handle::Handle;
 use index::IndexMap;

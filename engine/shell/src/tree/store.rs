@@ -58,6 +58,16 @@ impl Store {
         Ok(Self { db: Arc::new(db) })
     }
 
+    /// As [`Store::open`], with every page compared with its checksum. Panics over damage, too.
+    pub(super) fn open_checked(path: &Path) -> Result<Self, Fault> {
+        let mut db = builder().open(path).map_err(|e| Fault::index("be opened", e))?;
+        let whole = db.check_integrity().map_err(|e| Fault::index("be believed", e))?;
+        if !whole {
+            return Err(Fault::index("be believed", "a page does not have its checksum"));
+        }
+        Ok(Self { db: Arc::new(db) })
+    }
+
     /// The one transaction of a checkpoint. Durable on return.
     pub(super) fn commit<'a>(
         &self,

@@ -100,14 +100,21 @@ fn visibly(r: &Replica) {
     tools(&["volume", "set", "datavol", "heal-rate", "8MiB"]).says("volume set: success");
     r.cluster[away].start_brickd();
     let mut behind = Vec::new();
-    until("healthy", HEALS, || {
+    let took = until("healthy", HEALS, || {
         let seen = status(&r.cluster[r.leader()]).expect("heal-status answers at once");
         let brick = seen.bricks.iter().find(|b| b.host() == away).expect("the brick is listed");
         behind.push((seen.state.clone(), brick.state.clone(), brick.behind_bytes));
         seen.state == "healthy"
     });
-    let seen = behind.iter().any(|(s, b, _)| s == "healing" && b == "learner");
-    assert!(seen, "heal-status does not show the heal: {behind:?}");
+    let learner = |(s, b, _): &&(String, String, u64)| s == "healing" && b == "learner";
+    let steps: Vec<u64> = behind.iter().filter(learner).map(|(_, _, left)| *left).collect();
+    let moves = steps.windows(2).filter(|w| w[1] < w[0]).count();
+    assert!(moves >= 3, "heal-status does not show progress: {behind:?}");
+    assert!(
+        steps.iter().any(|left| (4 * MIB..26 * MIB).contains(left)),
+        "it shows what is missing: {steps:?}"
+    );
+    assert!(took >= Duration::from_secs(2), "24 MiB at 8 MiB/s took {took:?}");
     tools(&["volume", "reset", "datavol", "heal-rate"]).ok();
     r.healed(HEALS);
 }

@@ -12,6 +12,7 @@ mod full_disk;
 mod hard_case;
 mod heal;
 mod local_reads;
+mod options;
 mod power;
 mod real_work;
 mod refusals;

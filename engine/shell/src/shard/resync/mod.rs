@@ -21,8 +21,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rfs_core::consensus::api::Input;
+use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, Position};
-use rfs_model::{Index, NodeId};
+use rfs_model::volume::VolumeState;
+use rfs_model::{Index, InodeId, NodeId};
 
 use super::wire::ShellMessage;
 use super::{Inner, Shard, TreeState};
@@ -58,6 +60,7 @@ pub(crate) struct Resync {
 /// A copy on its way out.
 struct Sending {
     acked: Rc<send::Acked>,
+    progress: Rc<send::Progress>,
     /// The copied brick needs the log from here on.
     _pin: Pin,
     at: Index,
@@ -84,6 +87,18 @@ pub(crate) enum ResyncEvent {
         number: u64,
         why: String,
     },
+}
+
+impl Resync {
+    /// How far the copy to a brick is, while one is on its way.
+    pub(super) fn progress(&self, to: NodeId) -> Option<&send::Progress> {
+        self.sending.get(&to).map(|sending| &*sending.progress)
+    }
+
+    /// The inode that is being copied to some brick.
+    pub(super) fn now(&self) -> Option<InodeId> {
+        self.sending.values().next().map(|sending| sending.progress.now())
+    }
 }
 
 impl Inner {
@@ -205,6 +220,11 @@ impl Inner {
             Ok(front) => front,
             Err(e) => return self.fail(format!("the copied state of sessions cannot be read: {e}")),
         };
+        match self.front.state().volume().map(VolumeState::from_all) {
+            Some(Ok(state)) => self.adopt_state(shard, state),
+            Some(Err(e)) => return self.fail(format!("the copied state of the volume cannot be read: {e}")),
+            None => {}
+        }
         self.batch.clear();
         if let Err(e) = self.journal.set_base(at.index, at.term, *chain) {
             return self.fail(format!("cannot begin the log anew: {e}"));

@@ -10,12 +10,11 @@ use rfs_model::config::{ConfigEntry, Position};
 use rfs_model::label::{BrickState, Label};
 use rfs_model::resync::Item;
 use rfs_model::sealed::{seal, unseal};
-use rfs_model::volume::VolumeState;
 use rfs_model::{NodeId, layout};
 
 use super::super::bridge::{Caller, bridge};
 use super::super::wire::ShellMessage;
-use super::super::{Event, Inner, Shard, TreeState, life};
+use super::super::{Event, Inner, Shard, TreeState};
 use super::{Origin, ResyncEvent};
 use crate::durable;
 use crate::tree::{Checkpoint, Fault, Limits, Sink, Tree};
@@ -72,13 +71,11 @@ pub(crate) fn forget_origin(brick: &Path) -> Result<(), String> {
 /// Runs on a thread: wipes the old tree, stores the parts as they come.
 fn store(
     dir: &Path,
-    (label, state): (Label, &VolumeState),
+    label: Label,
     origin: &Origin,
     parts: &mpsc::Receiver<Bytes>,
     mut acks: Caller<u64, ()>,
 ) -> Result<(Tree, Checkpoint), Fault> {
-    // What the brick is part of must be known even if it starts again without tree and log.
-    life::save_volume(dir, state).map_err(|e| Fault::Copy(e.to_string()))?;
     let mut wipe = Sink::begin(dir, label)?;
     while wipe.step()? {}
     let note = Note { at: origin.at, chain: origin.chain, config: origin.config.clone() };
@@ -129,11 +126,17 @@ impl Inner {
         })
         .detach();
         let label = Label { state: BrickState::Live, volume: shard.volume, node: self.me, set: 0 };
-        let (dir, inbox, state) = (shard.path.clone(), Rc::clone(&shard.inbox), self.state.clone());
+        let (dir, inbox, shard) = (shard.path.clone(), Rc::clone(&shard.inbox), Rc::clone(shard));
+        let state = self.state.clone();
         glommio::spawn_local(async move {
             let told = origin.clone();
-            let job = move || store(&dir, (label, &state), &told, &parts, acks);
-            let event = match glommio::executor().spawn_blocking(job).await {
+            let job = move || store(&dir, label, &told, &parts, acks);
+            // What the brick is part of must be known even if it starts again without tree and log.
+            let stored = match shard.note_volume(state).await {
+                Ok(()) => glommio::executor().spawn_blocking(job).await,
+                Err(e) => Err(Fault::Copy(e)),
+            };
+            let event = match stored {
                 Ok((tree, checkpoint)) => {
                     let (tree, origin) = (Box::new(tree), Box::new(origin));
                     ResyncEvent::Installed { number, tree, checkpoint, origin }

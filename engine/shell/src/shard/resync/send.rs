@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rfs_model::codec::Encode;
@@ -52,6 +52,43 @@ impl Acked {
             Poll::Pending
         })
         .await
+    }
+}
+
+/// How far a copy is.
+pub(crate) struct Progress {
+    /// Of the checkpoint.
+    pub inodes: u64,
+    begun: Instant,
+    done: Cell<u64>,
+    bytes: Cell<u64>,
+    now: Cell<InodeId>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let (done, bytes, now) = (Cell::default(), Cell::default(), Cell::new(InodeId::ROOT));
+        Self { inodes: 0, begun: Instant::now(), done, bytes, now }
+    }
+}
+
+impl Progress {
+    fn reached(&self, id: InodeId) {
+        self.done.set(self.done.get() + 1);
+        self.now.set(id);
+    }
+
+    /// The inode being copied.
+    pub fn now(&self) -> InodeId {
+        self.now.get()
+    }
+
+    /// Bytes a second so far, and those that are left if the other inodes are like those before.
+    pub fn rate_and_left(&self) -> (u64, u64) {
+        let (bytes, done) = (self.bytes.get(), self.done.get().max(1));
+        let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let left = self.inodes.saturating_sub(done);
+        (bytes.saturating_mul(1000) / ms, (bytes / done).saturating_mul(left))
     }
 }
 
@@ -142,11 +179,13 @@ impl Inner {
             return tracing::warn!("cannot begin a copy: the log begins behind record {index}");
         };
         self.send(to, &ShellMessage::CopyBegin { at: Position::new(term, index), chain, config });
-        tracing::info!(peer = %self.brick_name(to), at = %index, inodes = source.total().unwrap_or(0), "a copy begins");
-        let sending = Sending { acked: Rc::clone(&acked), _pin: pin, at: index };
+        let inodes = source.total().unwrap_or(0);
+        tracing::info!(peer = %self.brick_name(to), at = %index, inodes, "a copy begins");
+        let progress = Rc::new(Progress { inodes, ..Progress::default() });
+        let sending =
+            Sending { acked: Rc::clone(&acked), progress: Rc::clone(&progress), _pin: pin, at: index };
         self.resync.sending.insert(to, sending);
-        let rate = self.options.heal_rate_bytes;
-        glommio::spawn_local(Rc::clone(shard).serve_copy(to, desk, acked, rate)).detach();
+        glommio::spawn_local(Rc::clone(shard).serve_copy(to, desk, acked, progress)).detach();
         glommio::spawn_local(async move {
             let read = glommio::executor().spawn_blocking(move || read_all(source, caller)).await;
             if let Err(e) = read {
@@ -159,12 +198,18 @@ impl Inner {
 
 impl Shard {
     /// Answers the copying thread, and sends what it has read as fast as the other side stores it.
-    async fn serve_copy(self: Rc<Self>, to: NodeId, mut desk: Desk<Ask, Reply>, acked: Rc<Acked>, rate: u64) {
-        let (mut number, mut bytes, begun) = (0u64, 0u64, Instant::now());
-        let mut ended = false;
+    async fn serve_copy(
+        self: Rc<Self>,
+        to: NodeId,
+        mut desk: Desk<Ask, Reply>,
+        acked: Rc<Acked>,
+        progress: Rc<Progress>,
+    ) {
+        let (mut number, mut ended) = (0u64, false);
         while let Some(ask) = desk.next().await {
             match ask {
                 Ask::Lend(id) => {
+                    progress.reached(id);
                     let lent = match &self.inner.borrow().tree {
                         TreeState::Ready(tree) => tree.lend(id),
                         _ => Err(gone()),
@@ -177,8 +222,9 @@ impl Shard {
                     desk.reply(Reply::Applied(inner.front.is_leading().then(|| inner.applied())));
                 }
                 Ask::Send(part) => {
-                    bytes += part.len() as u64;
-                    throttle(rate, bytes, begun).await;
+                    let bytes = part.len() as u64;
+                    self.heal_turn(to, bytes).await;
+                    progress.bytes.set(progress.bytes.get() + bytes);
                     let go_on =
                         acked.reached((number + 1).saturating_sub(WINDOW)).await && self.end().is_none();
                     if go_on {
@@ -196,13 +242,5 @@ impl Shard {
             ResyncEvent::Broken { to, why: "the link or the copying thread ended".into() }
         };
         self.inbox.push(Event::Resync(event));
-    }
-}
-
-/// Keeps to `heal-rate` (bytes a second; 0: no cap).
-async fn throttle(rate: u64, bytes: u64, begun: Instant) {
-    let Some(due_ms) = bytes.saturating_mul(1000).checked_div(rate) else { return };
-    if let Some(early) = Duration::from_millis(due_ms).checked_sub(begun.elapsed()) {
-        glommio::timer::sleep(early).await;
     }
 }
