@@ -78,7 +78,6 @@ fn in_the_core() -> Vec<Planted> {
         core("witness_forgets", (Crashes, 2, ONE, CHANCE), Mutations { witness_forgets: true, ..m }),
         core("demoted_serves", (Crashes, 2, ONE, AMBUSH), Mutations { demoted_serves: true, ..m }),
         core("commit_old_terms", (Crashes, 4, NONE, CHANCE), Mutations { commit_old_terms: true, ..m }),
-        core("waits_for_copy", (PowerCuts, 2, ONE, CHANCE), Mutations { waits_for_copy: true, ..m }),
         core("speak_before_saved", (Crashes, 3, NONE, CHANCE), Mutations { speak_before_saved: true, ..m }),
     ]
 }

@@ -422,6 +422,4 @@ pub struct Mutations {
     pub commit_old_terms: bool,
     /// Messages leave before the hard state is saved.
     pub speak_before_saved: bool,
-    /// A brick that needs a full copy stays in S.
-    pub waits_for_copy: bool,
 }

@@ -22,6 +22,12 @@ fn is_blank(lead: &Lead, brick: NodeId) -> bool {
     lead.progress.get(&brick).is_some_and(|progress| progress.trust == Trust::Blank)
 }
 
+/// Whether a brick can acknowledge nothing before it has a full copy. That may take hours; and the leader's own tree may be
+/// torn, and in no state to be copied, until something is committed in this term.
+fn needs_copy(lead: &Lead, brick: NodeId) -> bool {
+    lead.progress.get(&brick).is_some_and(|progress| progress.mode == Mode::Resync)
+}
+
 impl Consensus {
     /// Looks whether another configuration is called for, and begins it.
     pub(super) fn reconfigure(&mut self) {
@@ -52,13 +58,6 @@ impl Consensus {
         now >= heard + timing.peer_us
             || now >= answered.max(lead.since_us) + timing.peer_us
             || (peer.is_some_and(|peer| peer.refused) && now >= heard + timing.refused_us)
-    }
-
-    /// Whether a brick can acknowledge nothing before it has a full copy. That may take hours; and the leader's own tree may be
-    /// torn, and in no state to be copied, until something is committed in this term.
-    fn needs_copy(&self, lead: &Lead, brick: NodeId) -> bool {
-        let resync = lead.progress.get(&brick).is_some_and(|progress| progress.mode == Mode::Resync);
-        resync && !self.mutations.waits_for_copy
     }
 
     /// Whether a brick can be counted on to store what comes next.
@@ -122,9 +121,8 @@ impl Consensus {
         let config = self.record().target();
         let progress = |brick: &NodeId| lead.progress.get(brick);
         let others = || config.in_sync.iter().copied().filter(|brick| *brick != self.me);
-        let lost = |brick: &NodeId| {
-            self.is_gone(lead, *brick) || is_blank(lead, *brick) || self.needs_copy(lead, *brick)
-        };
+        let lost =
+            |brick: &NodeId| self.is_gone(lead, *brick) || is_blank(lead, *brick) || needs_copy(lead, *brick);
         let gone: Vec<_> = others().filter(lost).collect();
         let leaving: Vec<_> = others().filter(|brick| progress(brick).is_some_and(|p| p.leaving)).collect();
         let both: Vec<_> = gone.iter().chain(&leaving).copied().collect();

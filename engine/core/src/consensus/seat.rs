@@ -67,6 +67,19 @@ impl Consensus {
         Some(Some(better.clone()))
     }
 
+    /// Whether the leader is about to move the seat: to its first holder, or to a better one that must have been connected
+    /// for a while first.
+    #[must_use]
+    pub fn seat_move_due(&self) -> bool {
+        let config = self.record().target();
+        if !matches!(self.role, Role::Leader(_)) || !config.wants_seat() {
+            return false;
+        }
+        let current = config.seat.as_ref();
+        let best = self.best_seat(0, current.map(|seat| seat.id));
+        best.is_some_and(|best| current.is_none_or(|current| best.class < current.class))
+    }
+
     /// A holder asks to be relieved.
     pub(super) fn release_seat(&mut self, id: SeatId) {
         if let Some(seat) = self.seats.get_mut(&id) {

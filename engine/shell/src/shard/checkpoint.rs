@@ -112,7 +112,8 @@ impl Inner {
         };
         self.checkpoint.index = index;
         let base = self.journal.base().index;
-        self.journal.release(index);
+        // What a quorum may lose with its power, this brick may have to give it again.
+        self.journal.release(index.min(self.core.watermarks().durable));
         let now = self.journal.base();
         if now.index > base {
             let base = rfs_model::config::Position::new(now.term, now.index);

@@ -106,6 +106,8 @@ impl Running<'_> {
         if let Some((least, most)) = self.out.setup.trims {
             let kept = self.out.rng.within(least, most);
             let base = Index(self.disk.checkpoint.index.0.saturating_sub(kept));
+            // What a quorum may lose with its power, this brick may have to give it again.
+            let base = base.min(self.p.core.watermarks().durable);
             self.disk.trim(base);
             let base = self.disk.base;
             self.step(Input::Trimmed { base });

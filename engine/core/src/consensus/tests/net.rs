@@ -80,6 +80,8 @@ pub struct Net {
     pub trace: bool,
     /// A log does not begin at the beginning.
     pub trimmed: bool,
+    /// How long a full copy takes.
+    pub copy_us: u64,
 }
 
 pub const SEAT: usize = 9;
@@ -116,6 +118,7 @@ impl Net {
             value: 0,
             trace: false,
             trimmed: false,
+            copy_us: 5 * MS,
         };
         (0..bricks).for_each(|n| net.start(n));
         net
@@ -456,7 +459,7 @@ impl Net {
                     self.core(n).and_then(|core| core.bricks().into_iter().find(|view| view.brick == to));
                 let promoted = self.core(n).is_some_and(|core| core.term().lineage().0 > 0);
                 assert!(promoted || self.trimmed, "nothing was trimmed, and {view:?} needs a copy");
-                self.at(5 * MS, self.life(n), Event::Copy(to));
+                self.at(self.copy_us, self.life(n), Event::Copy(to));
             }
             Effect::Diverged { common } => {
                 let promoted = self.core(n).is_some_and(|core| core.term().lineage().0 > 0);

@@ -417,3 +417,39 @@ fn a_leader_may_forget_the_beginning_of_its_log_and_send_a_copy_instead() {
     write(&mut net);
     net.oracle.has_all(&net.bricks[1 - leader].disk);
 }
+
+#[test]
+fn nobody_waits_for_a_brick_that_needs_a_copy() {
+    let (mut net, leader) = ready(2, true);
+    let other = 1 - leader;
+    net.power_loss(other);
+    let disk = &mut net.bricks[other].disk;
+    disk.cut(Index(20));
+    disk.checkpoint = disk.checkpoint.min(Index(20));
+    let base = net.bricks[leader].disk.get(net.bricks[leader].committed).at;
+    (net.trimmed, net.copy_us) = (true, 20_000 * MS);
+    net.step(leader, Input::Trimmed { base });
+    net.start(other);
+    let sole =
+        move |net: &Net| net.core(leader).map(|c| c.config().record.target().in_sync == [node(leader)]);
+    net.until(1_000, "it leaves S", move |net| sole(net) == Some(true));
+    write(&mut net);
+    net.until(30_000, "it is back", |net| net.healthy() && net.settled());
+    net.oracle.has_all(&net.bricks[other].disk);
+}
+
+/// Between the first word of a candidate and the move nothing says yet that the seat is about to change, but for this.
+#[test]
+fn a_seat_that_is_about_to_move_is_said_to_be() {
+    let mut net = Net::new(2, true, 7);
+    net.until(3_000, "a first leader", |net| net.leader().is_some());
+    let leader = net.leader().expect("a leader");
+    let due = move |net: &Net| net.core(leader).is_some_and(|core| core.seat_move_due());
+    let seated = move |net: &Net| {
+        net.core(leader).is_some_and(|core| core.config().record.target().seat.is_some() && core.healthy())
+    };
+    net.until(500, "a move is due", due);
+    assert!(!seated(&net));
+    net.until(5_000, "a seat", seated);
+    assert!(!due(&net));
+}
