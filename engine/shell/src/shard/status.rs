@@ -69,7 +69,7 @@ impl Inner {
             state: HealState::Blocked,
             leader: leader.filter(|_| self.failed.is_none() && waiting.reason != WaitReason::Commit),
             target: leads.then_some(self.committed.0),
-            pending: leads && !self.core.healthy() && self.core.config().record.is_joint(),
+            pending: leads && (self.core.config().record.is_joint() || self.core.seat_move_due()),
             witness: self.witness_report(),
             waits_for: if blocked {
                 waiting.bricks.iter().map(|b| self.brick_name(*b)).collect()
