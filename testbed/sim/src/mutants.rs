@@ -71,7 +71,7 @@ fn in_the_core() -> Vec<Planted> {
         core("no_suspect_rule", (OnePowerCut, 2, ONE, CHANCE), Mutations { no_suspect_rule: true, ..m }),
         core(
             "joint_by_new_alone",
-            (OnePowerCut, 2, ONE, CHANCE),
+            (Crashes, 2, ONE, AMBUSH),
             Mutations { joint_by_new_alone: true, ..m },
         ),
         core("lease_ignores_hold", (Crashes, 3, ONE, CHANCE), Mutations { lease_ignores_hold: true, ..m }),
