@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rfs_cluster::servers::BRICKD;
 use rfs_cluster::trial::HEALS;
+use rfs_cluster::volume::status;
 use rfs_cluster::{BRICK, Host, MOUNT, Replica, Signal, Spawned, damage, holds_within, scaled, until};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -216,4 +217,50 @@ fn damage_index(r: &Replica, host: &str) -> (std::path::PathBuf, Vec<u8>) {
     let good = fs::read(&path).unwrap();
     damage::truncate(&path, 5000).unwrap();
     (path, good)
+}
+
+/// What somebody puts into a brick is no part of the volume and stops nobody; what he takes away or replaces stops that
+/// brick alone, and the others see it gone, not coming and going.
+#[test]
+fn what_is_done_to_a_brick_by_hand_harms_that_brick_at_most() {
+    let r = Replica::two_beside_others();
+    r.mount("client");
+    let sh = |script: &str| r.cluster["client"].sh(&format!("cd {MOUNT} && {script}")).ok();
+    sh("mkdir d e && echo a > d/a && sync .");
+    r.settled();
+    for host in ["server1", "server2"] {
+        for file in ["d/by-hand", "e/by-hand", "top"] {
+            fs::write(r.on_brick(host, file), "mine\n").unwrap();
+        }
+    }
+    assert_eq!(sh("ls -A d e ."), ".:\nd\ne\n\nd:\na\n\ne:\n");
+    sh("rmdir e && echo new > top && mv d/a d/by-hand && sync .");
+    r.healed(HEALS);
+    for host in ["server1", "server2"] {
+        r.brick_holds(host, "top", "new\n");
+        r.brick_holds(host, "d/by-hand", "a\n");
+        for file in ["top", "by-hand", "by-hand.1"] {
+            r.brick_holds(host, &format!(".rfs/foreign/{file}"), "mine\n");
+        }
+    }
+    r.trees_equal();
+    replaced(&r, &sh);
+}
+
+fn replaced(r: &Replica, sh: &dyn Fn(&str) -> String) {
+    let broken = r.follower();
+    let other = &r.cluster[r.other(broken)];
+    let file = r.on_brick(broken, "top");
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "another file\n").unwrap();
+    sh("rm top && echo on > on && sync on");
+    let online = || {
+        let seen = status(other).expect("heal-status answers at once");
+        let brick = seen.bricks.into_iter().find(|b| b.host() == broken).expect("the brick is listed");
+        brick.online
+    };
+    until("the brick is gone", SOON, || !online());
+    assert!(!holds_within(Duration::from_secs(4), online), "a brick that has stopped comes and goes");
+    let log = whole_log(&r.cluster[broken]);
+    assert!(log.contains("the brick stops") && log.contains("/top"), "{log}");
 }
