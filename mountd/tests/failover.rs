@@ -97,6 +97,25 @@ impl Mount {
     }
 }
 
+impl Mount {
+    /// Does what the kernel's notifier does until somebody waits for it; the whole file is to be dropped before.
+    async fn drops(&self, number: u64) {
+        let (begun, mut whole) = (Instant::now(), false);
+        loop {
+            assert!(begun.elapsed() < Duration::from_secs(5));
+            match self.invalidations.try_recv() {
+                Ok(Invalidation::Inode { number: n, offset: 0, len: u64::MAX }) => whole |= n == number,
+                Ok(Invalidation::All) => whole = true,
+                Ok(Invalidation::Barrier(done)) => {
+                    assert!(whole);
+                    return done.send(()).unwrap();
+                }
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    }
+}
+
 fn lines(n: usize) -> String {
     (0..n).map(|n| format!("{n}\n")).collect()
 }
@@ -319,7 +338,10 @@ fn an_expired_session_voids_handles_and_nothing_is_done_twice() {
         assert_eq!(mount.append(handle, "x").await, Err(Failure::Expired));
         let entry = mount.fs.clone().lookup(ROOT, Bytes::from_static(b"f")).await.unwrap();
         let caller = Caller { uid: 0, gid: 0 };
-        let opened = mount.fs.clone().open(entry.attr.id.number(), libc::O_RDWR, caller).await.unwrap();
+        let number = entry.attr.id.number();
+        let opening = mount.fs.clone().open(number, libc::O_RDWR, caller);
+        let (_, opened) = tokio::join!(mount.drops(number), opening);
+        let opened = opened.unwrap();
         mount.append(opened.handle, "new").await.unwrap();
         mount.fs.clone().fsync(opened.handle).await.unwrap();
         assert_eq!(bricks[0].script().tree.content("f"), b"new");
@@ -374,18 +396,30 @@ fn a_waiting_lock_is_taken_when_the_other_one_ends() {
             script.say.push(ToMount::LockFreed { id: InodeId::ROOT });
         });
         // The lock is newer than what the kernel has of the file: somebody has to drop that.
-        let drop_pages = async {
-            loop {
-                match mount.invalidations.try_recv() {
-                    Ok(Invalidation::Barrier(done)) => return done.send(()),
-                    _ => tokio::time::sleep(Duration::from_millis(1)).await,
-                }
-            }
-        };
-        let (dropped, locked) =
-            tokio::join!(tokio::time::timeout(Duration::from_secs(5), drop_pages), waiting);
-        dropped.unwrap().unwrap();
+        let (_, locked) = tokio::join!(mount.drops(number), waiting);
         locked.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn an_open_waits_until_the_kernel_holds_nothing_older() {
+    let bricks = bricks(1);
+    mounted(&bricks, None, async |mount| {
+        let handle = mount.create("f").await;
+        let inode = mount.shared.files().get(handle).unwrap().inode.clone();
+        let caller = Caller { uid: 0, gid: 0 };
+        let open = async || mount.fs.clone().open(inode.number, libc::O_RDONLY, caller).await.unwrap();
+        assert!(open().await.keep_pages, "nothing has changed: nobody is waited for");
+        bricks[0].set(|script| {
+            script.tree.mutate(Mutation::Append { id: inode.id, data: Bytes::from_static(b"x") }).unwrap();
+        });
+        let (first, second) = (open(), open());
+        let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+        let soon = Duration::from_millis(200);
+        assert!(tokio::time::timeout(soon, async { tokio::join!(&mut first, &mut second) }).await.is_err());
+        tokio::join!(mount.drops(inode.number), first);
+        tokio::join!(mount.drops(inode.number), second);
+        assert!(open().await.keep_pages);
     });
 }
 

@@ -66,10 +66,15 @@ impl Inode {
         self.absent.store(0, Ordering::Relaxed);
     }
 
-    /// The inode is at `version` now: true when the pages that the kernel holds are of that version. Where not, the caller
-    /// makes the kernel drop them.
-    pub fn revalidate(&self, version: Index) -> bool {
-        self.pages.swap(version.0, Ordering::Relaxed) == version.0
+    /// The version of which all pages are that the kernel holds, and its size; 0: unknown.
+    #[must_use]
+    pub fn pages(&self) -> Index {
+        Index(self.pages.load(Ordering::Relaxed))
+    }
+
+    /// The kernel holds nothing older.
+    pub fn pages_are_of(&self, version: Index) {
+        self.pages.store(version.0, Ordering::Relaxed);
     }
 
     pub fn pages_unknown(&self) {
@@ -216,15 +221,5 @@ mod tests {
         assert!(!inode.lacks(b"user.other"));
         inode.attributes_unknown();
         assert!(!inode.lacks(b"security.capability"));
-    }
-
-    #[test]
-    fn pages_are_valid_for_one_version() {
-        let inode = Inode::new(InodeId::ROOT);
-        assert!(!inode.revalidate(Index(5)));
-        assert!(inode.revalidate(Index(5)));
-        assert!(!inode.revalidate(Index(6)));
-        inode.pages_unknown();
-        assert!(!inode.revalidate(Index(6)));
     }
 }

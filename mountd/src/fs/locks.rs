@@ -7,7 +7,7 @@ use rfs_model::Refusal;
 use rfs_model::client::{Answer, Mutation, Query};
 use rfs_model::op::{LockKind, LockRange};
 
-use super::{Fs, Inode, Invalidation};
+use super::{Fs, Inode};
 use crate::session::Failure;
 
 /// A refused waiter asks again at least this often.
@@ -70,12 +70,7 @@ impl Fs {
         let Answer::Attr { attr } = self.client.ask(Query::GetAttr { id: inode.id }).await? else {
             return Err(Failure::Nonsense);
         };
-        if !inode.revalidate(attr.version) {
-            let number = inode.number;
-            self.shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
-            self.shared.invalidated().await;
-        }
-        Ok(())
+        self.drop_older(inode, attr.version).await
     }
 
     /// All locks of one owner on one inode end, if there are any.

@@ -70,13 +70,13 @@ impl Fs {
             Ok(attr) => {
                 let (entry, inode) = self.entry(node.parent, node.name, attr)?;
                 inode.found_lacking(b"security.capability");
-                inode.revalidate(attr.version);
+                inode.pages_are_of(attr.version);
                 let opened = self.hand_out(inode, flags, false);
                 Ok((entry, opened))
             }
             Err(Failure::Refused(Refusal::Exists)) if flags & libc::O_EXCL == 0 => {
                 let entry = self.clone().lookup(node.parent, node.name).await?;
-                let opened = self.open(entry.attr.id.number(), flags, node.caller).await?;
+                let opened = self.open_told(entry.attr.id.number(), flags, node.caller).await?;
                 Ok((entry, opened))
             }
             Err(failure) => Err(failure),

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rfs_model::Index;
 use rfs_model::client::{Answer, Mutation, Query, SetTime, WantAttr};
 
-use super::{Caller, Fs, Inode, OpenFile};
+use super::{Caller, Fs, Inode, Invalidation, OpenFile};
 use crate::session::Failure;
 
 const SET_USER_ID: u32 = 0o4000;
@@ -25,9 +26,35 @@ pub struct Opened {
 }
 
 impl Fs {
+    /// What the program reads through the new handle is at least as new as this call: on return the kernel holds nothing
+    /// that is older, the file's size included, which it would believe for a while.
+    ///
     /// # Errors
     /// [`Failure`].
     pub async fn open(self: Rc<Self>, number: u64, flags: i32, caller: Caller) -> Result<Opened, Failure> {
+        let (inode, version) = self.hold(number, flags, caller).await?;
+        if let Err(failure) = self.drop_older(&inode, version).await {
+            self.client.release(inode.id);
+            return Err(failure);
+        }
+        let keep_pages = self.shared.trusted();
+        Ok(self.hand_out(inode, flags, keep_pages))
+    }
+
+    /// As [`Fs::open`], where the same answer brings the kernel the inode's attributes. Nothing may wait for the kernel
+    /// here: it has locked the directory.
+    pub(super) async fn open_told(
+        self: Rc<Self>,
+        number: u64,
+        flags: i32,
+        caller: Caller,
+    ) -> Result<Opened, Failure> {
+        let (inode, _) = self.hold(number, flags, caller).await?;
+        Ok(self.hand_out(inode, flags, false))
+    }
+
+    /// Opens the file at the leader. Returns its version as it was then.
+    async fn hold(&self, number: u64, flags: i32, caller: Caller) -> Result<(Arc<Inode>, Index), Failure> {
         let inode = self.inode(number)?;
         let Answer::Attr { attr } = self.client.ask(Query::Open { id: inode.id }).await? else {
             return Err(Failure::Nonsense);
@@ -38,8 +65,22 @@ impl Fs {
             self.client.release(inode.id);
             return Err(failure);
         }
-        let keep_pages = inode.revalidate(attr.version) && self.shared.trusted();
-        Ok(self.hand_out(inode, flags, keep_pages))
+        Ok((inode, attr.version))
+    }
+
+    /// Makes the kernel drop what it holds of a file, unless that is of this version.
+    ///
+    /// # Errors
+    /// [`Failure::TimedOut`].
+    pub(super) async fn drop_older(&self, inode: &Inode, version: Index) -> Result<(), Failure> {
+        if inode.pages() != version {
+            let number = inode.number;
+            self.shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
+            self.client.patience().within(self.shared.invalidated()).await?;
+            // Not before: who opens it meanwhile must not believe that this has happened.
+            inode.pages_are_of(version);
+        }
+        Ok(())
     }
 
     /// Without its own set-id bits, as the kernel would have it had it done this itself.

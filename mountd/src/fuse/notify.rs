@@ -1,5 +1,5 @@
 //! The thread that makes the kernel drop what it has cached. The kernel may make it wait for the answer to a request, so no
-//! request's answer ever waits for it, but for a lock's, which the kernel lets nothing wait for.
+//! request's answer ever waits for it, but for those of a lock and of an open, for which the kernel lets nothing wait.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
