@@ -17,8 +17,9 @@ use super::places::Candidate;
 use super::{Failure, local};
 use crate::transport::{Address, Connection};
 
-/// A candidate is asked again this long after its last answer.
+/// A candidate is asked this often. One that has no better answer may take its time: then it is asked again at once.
 const ASK_AGAIN: Duration = Duration::from_millis(75);
+const BREATH: Duration = Duration::from_millis(5);
 /// The next named server is asked when those before it have been silent for this long.
 const STAGGER: Duration = Duration::from_millis(1500);
 /// A volume is believed to be stopped, or closed to us, when that is all we have heard for this long: a brick that has
@@ -154,12 +155,13 @@ impl Seeker {
             Candidate::Guide { address } => (vec![address], Purpose::LocalReads),
         };
         while !self.over.get() {
+            let asked = Instant::now();
             for address in &addresses {
                 if self.try_at(address, purpose).await || self.over.get() {
                     break;
                 }
             }
-            tokio::time::sleep(ASK_AGAIN).await;
+            tokio::time::sleep(ASK_AGAIN.saturating_sub(asked.elapsed()).max(BREATH)).await;
         }
     }
 

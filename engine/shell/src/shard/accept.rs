@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rfs_core::admit::Attach;
 use rfs_core::consensus::api::{Input, RoleView, WaitReason};
@@ -20,6 +21,12 @@ use super::wire::PeerFrame;
 use super::{Event, Inner, Shard, TreeState};
 use crate::net::framed::FrameSource;
 use crate::net::{Connection, NetError};
+
+/// How long a mount that looks for the leader is kept waiting for a better answer. Others know that another brick leads as
+/// soon as it does, hence the shorter time.
+const HOLD_WITHOUT_LEADER: Duration = Duration::from_millis(300);
+const HOLD_AS_FOLLOWER: Duration = Duration::from_millis(75);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A mount whose session's first record is on its way.
 struct Opening {
@@ -112,8 +119,7 @@ impl Shard {
         mut connection: Connection,
         hello: MountHello,
     ) -> Result<(), NetError> {
-        let standing = self.inner.borrow().standing(&hello, connection.peer());
-        let standing = match standing {
+        let standing = match self.standing_soon(&hello, connection.peer()).await {
             Ok(standing) => standing,
             Err(why) => return Err(crate::net::handshake::refuse(&mut connection, why).await),
         };
@@ -127,6 +133,24 @@ impl Shard {
         }
         let welcome = self.inner.borrow().welcome(standing);
         connection.send(frame(FrameKind::Hello, &welcome)).await
+    }
+
+    /// What a mount is told. While nobody leads, or another brick, that may change at any moment: the mount hears of it
+    /// at that moment instead of asking again and again.
+    async fn standing_soon(&self, hello: &MountHello, peer: &str) -> Result<Standing, Denial> {
+        let begun = Instant::now();
+        loop {
+            let standing = self.inner.borrow().standing(hello, peer)?;
+            let hold = match standing {
+                Standing::NoLeader { .. } if hello.purpose == Purpose::Session => HOLD_WITHOUT_LEADER,
+                Standing::NotLeader { .. } if hello.purpose == Purpose::Session => HOLD_AS_FOLLOWER,
+                _ => return Ok(standing),
+            };
+            if begun.elapsed() >= hold || self.end().is_some() {
+                return Ok(standing);
+            }
+            glommio::timer::sleep(LOOK_AGAIN).await;
+        }
     }
 
     async fn serve_mount(self: Rc<Self>, mut source: FrameSource, conn: ConnId, gate: Rc<Gate>) {
