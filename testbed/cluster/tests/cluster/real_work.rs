@@ -1,6 +1,7 @@
 //! What people do with files: clone a repository, copy a tree, build a program.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rfs_cluster::trial::HEALS;
@@ -76,30 +77,56 @@ fn some_of_usr_share() -> Vec<String> {
     there.iter().map(|p| p.display().to_string()).collect()
 }
 
-/// A small crate, unpacked, built and tested on the mount.
+/// A crate as its registry has it, unpacked, built and tested on the mount.
 fn build(client: &Host) {
     let cargo = PathBuf::from(std::env::var_os("CARGO").expect("run by cargo"));
     let bin = cargo.parent().expect("cargo lies in a folder").display().to_string();
-    let source = client.folder().join("crate");
-    for (file, text) in [
-        ("Cargo.toml", "[package]\nname = \"small\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n"),
-        ("src/lib.rs", "pub mod a;\n#[test]\nfn works() { assert_eq!(a::twice(2), 4); }\n"),
-        ("src/a.rs", "pub fn twice(n: u32) -> u32 { 2 * n }\n"),
-        ("src/main.rs", "fn main() { println!(\"{}\", small::a::twice(21)); }\n"),
-    ] {
-        let path = source.join(file);
-        std::fs::create_dir_all(path.parent().expect("a folder")).unwrap();
-        std::fs::write(path, text).unwrap();
+    let name = if full() { "bytes" } else { "strsim" };
+    let packed = packed(name);
+    if full() {
+        fetch_dependencies(client, &cargo, &packed);
     }
-    does(client, &format!("cd {} && tar -czf ../crate.tar.gz .", source.display()));
-    does(
-        client,
-        &format!(
-            "mkdir {MOUNT}/crate && cd {MOUNT}/crate && tar -xzf {}/crate.tar.gz",
-            client.folder().display()
-        ),
-    );
-    let env = format!("cd {MOUNT}/crate && PATH={bin}:$PATH CARGO_TARGET_DIR={MOUNT}/crate/target");
-    does(client, &format!("{env} cargo test --offline -q"));
-    assert_eq!(does(client, &format!("{env} cargo run --offline -q")), "42\n");
+    let unpacked = format!("{MOUNT}/{name}");
+    let (at, from) = (format!("cd {unpacked}"), packed.display());
+    does(client, &format!("mkdir {unpacked} && {at} && tar -xzf {from} --strip-components 1"));
+    let env = format!("{at} && PATH={bin}:$PATH CARGO_TARGET_DIR={unpacked}/target");
+    let tested = does(client, &format!("{env} cargo test --offline -q 2>&1"));
+    let results = tested.lines().filter(|line| line.starts_with("test result: ok")).count();
+    assert!(results > 1 && !tested.contains("FAILED"), "{tested}");
+    does(client, &format!("{env} cargo build --offline -q --release 2>&1"));
+    let built = does(client, &format!("ls {unpacked}/target/release/lib{name}.rlib"));
+    assert!(built.contains(name), "{built}");
+}
+
+/// A package as it was downloaded for this workspace, which uses it.
+fn packed(name: &str) -> PathBuf {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let cache = home.expect("cargo has a home").join("registry/cache");
+    let is_it = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(|version| {
+            version.starts_with(|c: char| c.is_ascii_digit()) && version.ends_with(".crate")
+        })
+    };
+    let registries = std::fs::read_dir(&cache).unwrap_or_else(|e| panic!("{}: {e}", cache.display()));
+    let files =
+        registries.flatten().flat_map(|r| std::fs::read_dir(r.path()).into_iter().flatten().flatten());
+    files
+        .map(|file| file.path())
+        .filter(is_it)
+        .max()
+        .unwrap_or_else(|| panic!("no {name} in {}", cache.display()))
+}
+
+/// What its tests need is fetched outside: hosts have no way out.
+fn fetch_dependencies(client: &Host, cargo: &Path, packed: &Path) {
+    let folder = client.folder().join("fetch");
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = |command: &mut Command| {
+        let ran = command.output().unwrap();
+        assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    run(Command::new("tar").arg("-xzf").arg(packed).args(["--strip-components", "1", "-C"]).arg(&folder));
+    run(Command::new(cargo).args(["fetch", "-q"]).current_dir(&folder));
 }

@@ -64,7 +64,7 @@ fn killed_leaders(r: &Replica, mode: &str) {
     let work = Work { r, database: format!("{MOUNT}/{mode}.db"), mode };
     let stop = r.cluster.folder().join(format!("{mode}.stop"));
     let mut running = work.start(&format!("sqlite-{mode}"), stop.to_str().expect("a plain path"));
-    for _ in 0..scaled(2, 8) {
+    for _ in 0..scaled(2, 5) {
         let leader = r.leader();
         r.cluster[leader].stop_brickd(Signal::KILL);
         advances(&running, 20);
