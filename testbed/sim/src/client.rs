@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rfs_core::testing::MemTree;
 use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
-use rfs_model::{FileKind, Index, InodeId, Seq};
+use rfs_model::op::{LockKind, LockRange};
+use rfs_model::{FileKind, Index, InodeId, Refusal, Seq};
 
 use crate::net::CLIENTS;
 use crate::outside::{Event, Heard, Item, Outside};
@@ -19,7 +20,11 @@ const SILENCE_US: u64 = 800_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kept {
     Unanswered,
-    Answered { id: InodeId },
+    Answered {
+        id: InodeId,
+    },
+    /// The number stays used; the request is not judged again.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -51,6 +56,9 @@ enum Deed {
     Make(u64),
     Rename(u64),
     Unlink(u64),
+    /// All of the root directory, against the other clients.
+    Lock,
+    Unlock,
     Append,
 }
 
@@ -60,6 +68,8 @@ fn deed(seq: u64) -> Deed {
         0 | 5 => Deed::Make(seq),
         2 | 7 if seq > 6 => Deed::Rename(seq - 2),
         4 if seq > 10 => Deed::Unlink(seq - 4),
+        6 if seq % 30 == 6 => Deed::Lock,
+        9 if seq % 30 == 9 => Deed::Unlock,
         _ => Deed::Append,
     }
 }
@@ -155,11 +165,14 @@ impl Client {
     }
 
     fn send(&mut self, conn: u64, seq: u64, out: &mut Outside) {
-        let told = match self.window.get(&seq) {
-            Some(Kept::Answered { id }) => *id,
-            _ => InodeId::NIL,
+        let op = match self.window.get(&seq) {
+            Some(Kept::Answered { id }) => self.mutation(seq, *id),
+            Some(Kept::Refused) => Mutation::Void {},
+            Some(Kept::Unanswered) | None => self.mutation(seq, InodeId::NIL),
         };
-        let op = self.mutation(seq, told);
+        if matches!(op, Mutation::Unlock { .. }) {
+            out.oracle.unlocks(self.n);
+        }
         let message = ToBrick::Mutate { seq: Seq(seq), lowest_kept: self.lowest_kept(), op };
         out.to_brick(conn, Item::Client { conn, message });
     }
@@ -190,6 +203,11 @@ impl Client {
                 flags: 0,
             },
             Deed::Unlink(of) => Mutation::Unlink { parent: root, name: name('r', self.n, of), dir: false },
+            Deed::Lock => {
+                let range = LockRange { kind: LockKind::Exclusive, start: 0, end: u64::MAX, pid: 1 };
+                Mutation::Lock { id: root, owner: 1, range }
+            }
+            Deed::Unlock => Mutation::Unlock { id: root, owner: 1 },
             Deed::Append => {
                 Mutation::Append { id: self.file, data: Bytes::copy_from_slice(&seq.to_le_bytes()) }
             }
@@ -222,14 +240,23 @@ impl Client {
         match message {
             ToMount::Done { seq, done } => {
                 if let Some(kept) = self.window.get_mut(&seq.0) {
-                    if let Kept::Answered { id } = *kept {
-                        assert_eq!(id, done.id, "client {}: request {seq} has another inode", self.n);
+                    match *kept {
+                        // To give back what one does not have leaves no trace, and names nothing.
+                        Kept::Answered { id }
+                            if done.id != InodeId::NIL || matches!(deed(seq.0), Deed::Append) =>
+                        {
+                            assert_eq!(id, done.id, "client {}: request {seq} has another inode", self.n);
+                        }
+                        // A place that is kept.
+                        Kept::Refused | Kept::Answered { .. } => return,
+                        Kept::Unanswered => {}
                     }
                     *kept = Kept::Answered { id: done.id };
                 }
                 if seq == Seq(1) {
                     self.file = done.id;
                 }
+                self.locked(seq.0, out);
                 if seq.0 <= self.durable {
                     self.window.remove(&seq.0);
                 }
@@ -237,7 +264,9 @@ impl Client {
                 self.answered = self.answered.max(seq.0);
             }
             ToMount::Refused { seq, why } => {
-                panic!("client {}: request {seq} is refused: {why:?}", self.n)
+                let lock = why == Refusal::Locked && matches!(deed(seq.0), Deed::Lock);
+                assert!(lock, "client {}: request {seq} is refused: {why:?}", self.n);
+                self.refused(seq, out);
             }
             ToMount::Durable { seq } => {
                 assert!(seq.0 < self.next, "client {}: {seq} is durable and was never sent", self.n);
@@ -245,6 +274,25 @@ impl Client {
                 self.window.retain(|kept, state| *kept > seq.0 || *state == Kept::Unanswered);
             }
             _ => {}
+        }
+    }
+
+    /// The lock is this client's from here on, unless it has been given back already.
+    fn locked(&mut self, seq: u64, out: &mut Outside) {
+        if matches!(deed(seq), Deed::Lock) && self.next <= seq + 3 {
+            out.oracle.locks(self.n);
+        }
+    }
+
+    fn refused(&mut self, seq: Seq, out: &mut Outside) {
+        out.stats.refused += 1;
+        if let Some(kept) = self.window.get_mut(&seq.0) {
+            let known = matches!(kept, Kept::Answered { .. }) && !out.oracle.lossy;
+            assert!(!known, "client {} had the lock of request {seq}, and is refused it", self.n);
+            *kept = Kept::Refused;
+        }
+        if seq.0 <= self.durable {
+            self.window.remove(&seq.0);
         }
     }
 
@@ -288,7 +336,7 @@ impl Client {
                     wanted.insert(name('r', self.n, of));
                 }
                 Deed::Unlink(of) => _ = wanted.remove(&name('r', self.n, of)),
-                Deed::Append => {}
+                Deed::Lock | Deed::Unlock | Deed::Append => {}
             }
         }
         let Some(rfs_core::testing::Body::Dir { entries, .. }) =

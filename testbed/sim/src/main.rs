@@ -97,6 +97,7 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
         "{} elections, {} records committed, {} requests",
         stats.elections, stats.committed, stats.acknowledged
     );
+    println!("{} locks refused", stats.refused);
     println!("{} reads, {} full copies, {} recoveries", stats.reads, stats.copies, stats.converged);
     println!(
         "{} records taken back by power cuts of too many; {} trees showed such",

@@ -69,16 +69,12 @@ fn in_the_core() -> Vec<Planted> {
             Mutations { durable_before_synced: true, ..m },
         ),
         core("no_suspect_rule", (OnePowerCut, 2, ONE, CHANCE), Mutations { no_suspect_rule: true, ..m }),
-        core(
-            "joint_by_new_alone",
-            (Crashes, 2, ONE, AMBUSH),
-            Mutations { joint_by_new_alone: true, ..m },
-        ),
+        core("joint_by_new_alone", (Crashes, 2, ONE, AMBUSH), Mutations { joint_by_new_alone: true, ..m }),
         core("lease_ignores_hold", (Crashes, 3, ONE, CHANCE), Mutations { lease_ignores_hold: true, ..m }),
         core("witness_forgets", (Crashes, 2, ONE, CHANCE), Mutations { witness_forgets: true, ..m }),
         core("demoted_serves", (Crashes, 2, ONE, AMBUSH), Mutations { demoted_serves: true, ..m }),
         core("commit_old_terms", (Crashes, 4, NONE, CHANCE), Mutations { commit_old_terms: true, ..m }),
-        core("speak_before_saved", (Crashes, 3, NONE, CHANCE), Mutations { speak_before_saved: true, ..m }),
+        core("speak_before_saved", (Crashes, 3, NONE, AMBUSH), Mutations { speak_before_saved: true, ..m }),
     ]
 }
 

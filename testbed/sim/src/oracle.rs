@@ -14,6 +14,8 @@ pub struct Oracle {
     leaders: BTreeMap<Term, usize>,
     /// Everything up to here was said to be durable.
     pub durable: Index,
+    /// The client that was told that it has the lock, and has not given it back.
+    lock: Option<usize>,
     /// So many machines lost power that what was committed and not durable may be gone.
     pub lossy: bool,
 }
@@ -31,6 +33,21 @@ impl Oracle {
         let leader = *self.leaders.entry(term).or_insert(brick);
         assert_eq!(leader, brick, "two leaders in term {term}");
         new
+    }
+
+    /// A client is told that it has the lock.
+    ///
+    /// # Panics
+    /// When another one has it.
+    pub fn locks(&mut self, client: usize) {
+        let holder = self.lock.filter(|holder| *holder != client && !self.lossy);
+        assert_eq!(holder, None, "client {client} gets a lock that another has");
+        self.lock = Some(client);
+    }
+
+    /// A client gives it back.
+    pub fn unlocks(&mut self, client: usize) {
+        self.lock = self.lock.filter(|holder| *holder != client);
     }
 
     /// The newest record that any brick holds to be committed.

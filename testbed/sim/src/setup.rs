@@ -89,7 +89,7 @@ impl Setup {
             seats: seats.to_vec(),
             weather,
             clients: rng.within(1, 3) as usize,
-            trims: *rng.pick(&[None, None, Some((400, 900)), Some((0, 60))]),
+            trims: *rng.pick(&[None, None, Some((400, 900)), Some((60, 200))]),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
             pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),
             ambushes: rng.one_in(3),

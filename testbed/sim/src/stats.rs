@@ -10,6 +10,8 @@ pub struct Stats {
     pub committed: u64,
     pub acknowledged: u64,
     pub reads: u64,
+    /// Locks that another client had.
+    pub refused: u64,
     pub copies: u64,
     pub converged: u64,
     /// Committed records that a power cut of too many machines took back, as it may.
@@ -32,6 +34,7 @@ impl Stats {
         self.committed += other.committed;
         self.acknowledged += other.acknowledged;
         self.reads += other.reads;
+        self.refused += other.refused;
         self.copies += other.copies;
         self.converged += other.converged;
         self.taken_back += other.taken_back;

@@ -5,7 +5,7 @@ use rfs_core::admit::{Attach, Received, Verdict};
 use rfs_core::consensus::api::{Input, Ticket};
 use rfs_core::sessions::Outcome;
 use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
-use rfs_model::{Encode, Index, Record, RecordKind, Refusal, Seq, SessionId, Timestamp};
+use rfs_model::{Encode, Index, Record, RecordKind, Seq, SessionId, Timestamp};
 
 use super::Running;
 use super::process::{Mount, Opening};
@@ -71,7 +71,7 @@ impl Running<'_> {
     fn receive(&mut self, conn: u64, id: SessionId, seq: Seq, lowest_kept: Seq, op: Mutation) {
         match self.p.front.receive(id, seq, lowest_kept, op) {
             Ok(Received::Queued | Received::OnItsWay(_)) => {}
-            Ok(Received::Known(outcome)) => self.answer(id, seq, outcome),
+            Ok(Received::Known(outcome)) => self.answer_unrecorded(id, seq, outcome),
             // A former leader may lack what a later one carried out.
             Err(_) if !self.p.core.lease_valid(self.p.now) => self.out.hang_up(conn),
             Err(violation) => panic!("client's request {seq} on connection {conn}: {violation}"),
@@ -79,30 +79,31 @@ impl Running<'_> {
     }
 
     pub fn answer(&mut self, id: SessionId, seq: Seq, outcome: Outcome) {
-        match outcome.answer(&self.disk.tree).expect("a tree in memory") {
-            Ok(done) => self.tell(id, ToMount::Done { seq, done }),
-            Err(why) => self.refuse(id, seq, why),
-        }
+        let message = match outcome.answer(&self.disk.tree).expect("a tree in memory") {
+            Ok(done) => ToMount::Done { seq, done },
+            Err(why) => ToMount::Refused { seq, why },
+        };
+        self.tell(id, message);
     }
 
-    /// What is carried out is in the log. A refusal tells what the tree is like: like a read, it needs to be sure that
-    /// nobody else leads.
-    fn refuse(&mut self, id: SessionId, seq: Seq, why: Refusal) {
+    /// What is carried out is in the log. An answer without a record tells what the tree is like: as a read does, it needs
+    /// to be sure that nobody else leads.
+    fn answer_unrecorded(&mut self, id: SessionId, seq: Seq, outcome: Outcome) {
         if self.p.core.lease_valid(self.p.now) || self.out.setup.mutants.driver.refuses_without_lease {
-            return self.tell(id, ToMount::Refused { seq, why });
+            return self.answer(id, seq, outcome);
         }
         self.p.next_ticket += 1;
         let ticket = Ticket(self.p.next_ticket);
-        self.p.refusals.insert(ticket, (id, seq, why));
+        self.p.unrecorded.insert(ticket, (id, seq, outcome));
         self.step(Input::Read { ticket });
     }
 
-    pub fn refusal_ready(&mut self, ticket: Ticket, confirmed: bool) {
-        let Some((id, seq, why)) = self.p.refusals.remove(&ticket) else { return };
+    pub fn unrecorded_ready(&mut self, ticket: Ticket, confirmed: bool) {
+        let Some((id, seq, outcome)) = self.p.unrecorded.remove(&ticket) else { return };
         if confirmed {
-            self.tell(id, ToMount::Refused { seq, why });
+            self.answer(id, seq, outcome);
         } else {
-            self.refuse(id, seq, why);
+            self.answer_unrecorded(id, seq, outcome);
         }
     }
 
@@ -131,7 +132,9 @@ impl Running<'_> {
                     }
                     self.step(Input::Proposed { meta });
                 }
-                Some(Verdict::Answer { session, seq, outcome }) => self.answer(session, seq, outcome),
+                Some(Verdict::Answer { session, seq, outcome }) => {
+                    self.answer_unrecorded(session, seq, outcome)
+                }
                 None => return,
             }
         }
@@ -166,7 +169,7 @@ impl Running<'_> {
 
     pub fn stop_leading(&mut self) {
         self.p.front.reset();
-        self.p.refusals.clear();
+        self.p.unrecorded.clear();
         for opening in std::mem::take(&mut self.p.opening) {
             self.out.hang_up(opening.conn);
         }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rfs_core::admit::Front;
 use rfs_core::consensus::Consensus;
 use rfs_core::consensus::api::{Effect, Ticket};
+use rfs_core::sessions::Outcome;
 use rfs_model::config::Position;
 use rfs_model::hard::HardState;
-use rfs_model::{Index, Record, Refusal, Seq, SessionId};
+use rfs_model::{Index, Record, Seq, SessionId};
 
 use crate::outside::Item;
 
@@ -72,8 +73,8 @@ pub struct Process {
     pub mounts: BTreeMap<u64, Mount>,
     pub opening: Vec<Opening>,
     pub reads: BTreeMap<Ticket, Read>,
-    /// Refusals that are said once it is known that nobody else led when they were found.
-    pub refusals: BTreeMap<Ticket, (SessionId, Seq, Refusal)>,
+    /// Answers without a record, given once it is known that nobody else led when they were found.
+    pub unrecorded: BTreeMap<Ticket, (SessionId, Seq, Outcome)>,
     pub sync_busy: bool,
     /// As far as the sync under way reaches; less once the log was cut meanwhile.
     pub syncing: Index,
@@ -118,7 +119,7 @@ impl Process {
             mounts: BTreeMap::new(),
             opening: Vec::new(),
             reads: BTreeMap::new(),
-            refusals: BTreeMap::new(),
+            unrecorded: BTreeMap::new(),
             sync_busy: false,
             syncing: Index::ZERO,
             sync_again: false,

@@ -15,7 +15,7 @@ impl Running<'_> {
     }
 
     pub fn read_ready(&mut self, ticket: Ticket, index: Index, confirmed: bool) {
-        self.refusal_ready(ticket, confirmed);
+        self.unrecorded_ready(ticket, confirmed);
         if let Some(read) = self.p.reads.get_mut(&ticket) {
             read.ready = Some((index, confirmed));
         }
