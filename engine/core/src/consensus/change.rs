@@ -179,12 +179,12 @@ impl Consensus {
         for (brick, progress) in &mut lead.progress {
             let streams = progress.mode == Mode::Stream;
             if !streams || progress.journaled >= progress.goal.0 {
-                progress.goal = (marks.last, now);
+                progress.goal = (marks.last, streams.then_some(now));
             }
             let short = there.contains(brick)
                 && !config.has(*brick)
                 && streams
-                && now <= progress.goal.1 + SHORT_TAIL_US
+                && progress.goal.1.is_some_and(|reached| now <= reached + SHORT_TAIL_US)
                 && near(progress.journaled, marks.last)
                 && near(progress.applied, marks.durable);
             progress.short_us = if short { progress.short_us.or(Some(now)) } else { None };

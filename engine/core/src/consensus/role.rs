@@ -129,8 +129,8 @@ pub(super) struct Progress {
     pub ack_us: Option<u64>,
     pub trust: Trust,
     pub leaving: bool,
-    /// The end of the log when it had all up to the goal before, and when that was.
-    pub goal: (Index, u64),
+    /// The end of the log when it had all up to the goal before, and when that was; before the first one: none.
+    pub goal: (Index, Option<u64>),
     /// Since when it has all but a short tail.
     pub short_us: Option<u64>,
     /// What the last frame told it.
@@ -159,7 +159,7 @@ impl Progress {
             ack_us: None,
             trust: Trust::Sound,
             leaving: false,
-            goal: (next, now_us),
+            goal: (next, None),
             short_us: None,
             told_committed: Index::ZERO,
             told_durable: Index::ZERO,
