@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use rfs_core::admit::{Received, Verdict};
 use rfs_core::consensus::api::{Input, Ticket};
-use rfs_model::client::{Mutation, ToBrick, ToMount};
+use rfs_model::client::{Done, Mutation, ToBrick, ToMount};
 use rfs_model::codec::Encode;
 use rfs_model::hello::Purpose;
 use rfs_model::op::Stamped;
@@ -17,6 +17,9 @@ use crate::clock;
 /// Records and bytes that one journal write takes at the most.
 const BATCH_RECORDS: usize = 1024;
 const BATCH_BYTES: usize = 1024 * 1024;
+
+/// A mount's request and its answer, of which the log says nothing.
+pub(super) type Unrecorded = (SessionId, Seq, Result<Done, Refusal>);
 
 impl Inner {
     /// Whether requests can be admitted: this brick leads, and its tree holds its whole log.
@@ -40,7 +43,7 @@ impl Inner {
             self.front.reset();
         }
         self.opening.clear();
-        self.refusals.clear();
+        self.unrecorded.clear();
         self.queries.drop_all();
         self.mounts.dismiss_all(&ToMount::NotLeader);
         self.fail_proposals();
@@ -72,8 +75,7 @@ impl Inner {
                     self.step(shard, now_us, Input::Proposed { meta });
                 }
                 Ok(Some(Verdict::Answer { session, seq, outcome })) => match outcome.answer(&**tree) {
-                    Ok(Ok(done)) => self.mounts.done(session, seq, done),
-                    Ok(Err(why)) => self.refuse(shard, now_us, session, seq, why),
+                    Ok(answer) => self.answer_unrecorded(shard, (session, seq, answer)),
                     Err(fault) => self.fail(fault.to_string()),
                 },
                 Ok(None) => return,
@@ -94,7 +96,7 @@ impl Inner {
             ToBrick::Query { tag, at, op } => self.ask(shard, now_us, conn, tag, at, op),
             _ if purpose == Purpose::LocalReads => {}
             ToBrick::Mutate { seq, lowest_kept, op } => {
-                self.receive(shard, now_us, conn, (session, seq, lowest_kept), op)
+                self.receive(shard, conn, (session, seq, lowest_kept), op)
             }
             ToBrick::Beat { lowest_kept } => self.front.heard(session, lowest_kept),
             ToBrick::Detach {} => {
@@ -109,7 +111,6 @@ impl Inner {
     fn receive(
         &mut self,
         shard: &Rc<Shard>,
-        now_us: u64,
         conn: ConnId,
         (session, seq, lowest_kept): (SessionId, Seq, Seq),
         op: Mutation,
@@ -125,41 +126,48 @@ impl Inner {
         };
         let TreeState::Ready(tree) = &self.tree else { return };
         match outcome.answer(&**tree) {
-            Ok(Ok(done)) => self.mounts.done(session, seq, done),
-            Ok(Err(why)) => self.refuse(shard, now_us, session, seq, why),
+            Ok(answer) => self.answer_unrecorded(shard, (session, seq, answer)),
             Err(fault) => self.fail(fault.to_string()),
         }
     }
 
-    /// What is carried out is in the log. A refusal says what the tree is like, and nothing of it is in the log: as a read
+    /// What is carried out is in the log. A refusal, or a success that left no trace, says what the tree is like: as a read
     /// does, it waits until it is sure that nobody else led when it was found.
-    fn refuse(&mut self, shard: &Rc<Shard>, now_us: u64, session: SessionId, seq: Seq, why: Refusal) {
-        if self.core.lease_valid(clock::boottime_us()) {
-            return self.mounts.refused(session, seq, why);
+    fn answer_unrecorded(&mut self, shard: &Rc<Shard>, answer: Unrecorded) {
+        // Not the turn's time: the core must not take a lease for valid that is not.
+        let now_us = clock::boottime_us();
+        if self.core.lease_valid(now_us) {
+            return self.give(answer);
         }
         let ticket = self.ticket();
-        self.refusals.insert(ticket, (session, seq, why));
+        self.unrecorded.insert(ticket, answer);
         self.step(shard, now_us, Input::Read { ticket });
     }
 
-    /// The core's answer to a read, or to a refusal that waits like one.
+    fn give(&self, (session, seq, answer): Unrecorded) {
+        match answer {
+            Ok(done) => self.mounts.done(session, seq, done),
+            Err(why) => self.mounts.refused(session, seq, why),
+        }
+    }
+
+    /// The core's answer to a read, or to an answer that waits like one.
     pub(super) fn read_ready(
         &mut self,
         shard: &Rc<Shard>,
-        now_us: u64,
         ticket: Ticket,
         (index, confirmed): (Index, bool),
     ) {
-        match self.refusals.remove(&ticket) {
-            Some((session, seq, why)) if confirmed => self.mounts.refused(session, seq, why),
-            Some((session, seq, why)) => self.refuse(shard, now_us, session, seq, why),
+        match self.unrecorded.remove(&ticket) {
+            Some(answer) if confirmed => self.give(answer),
+            Some(answer) => self.answer_unrecorded(shard, answer),
             None => self.queries.ready(ticket, index, confirmed),
         }
     }
 
     /// This brick leads no more: a mount sends again what was not answered.
     pub(super) fn read_refused(&mut self, ticket: Ticket) {
-        if self.refusals.remove(&ticket).is_none() {
+        if self.unrecorded.remove(&ticket).is_none() {
             self.queries.refused(ticket, &self.mounts);
         }
     }

@@ -81,7 +81,7 @@ impl Inner {
             }
             Effect::Sync => self.sync_now(shard),
             Effect::ReadReady { ticket, index, confirmed } => {
-                self.read_ready(shard, now_us, ticket, (index, confirmed));
+                self.read_ready(shard, ticket, (index, confirmed));
             }
             Effect::ReadRefused { ticket } => self.read_refused(ticket),
             Effect::RoleChanged => self.role_changed(),

@@ -55,7 +55,7 @@ use rfs_model::hello::SeatClass;
 use rfs_model::options::Options;
 use rfs_model::peer::WitnessReply;
 use rfs_model::volume::VolumeState;
-use rfs_model::{Index, NodeId, Record, Refusal, SeatId, Seq, SessionId, VolumeId};
+use rfs_model::{Index, NodeId, Record, SeatId, VolumeId};
 
 use crate::clock;
 use crate::journal::{Journal, JournalError};
@@ -235,8 +235,8 @@ pub(crate) struct Inner {
     pub mounts: Mounts,
     pub opening: accept::Openings,
     pub queries: Queries,
-    /// Refusals that wait for word that nobody else led when they were found.
-    pub refusals: BTreeMap<Ticket, (SessionId, Seq, Refusal)>,
+    /// Answers that wait for word that nobody else led when they were found.
+    pub unrecorded: BTreeMap<Ticket, admission::Unrecorded>,
     pub syncing: journal::Syncing,
     pub saving: drive::Saving,
     pub feed: apply::Feed,

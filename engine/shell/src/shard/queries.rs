@@ -181,6 +181,8 @@ impl Inner {
     fn read_index(&mut self, shard: &Rc<Shard>, now_us: u64, asked: Asked) {
         let ticket = self.ticket();
         self.queries.reading.insert(ticket, asked);
+        // This turn may have begun before the process was stopped: a lease that has run out since would be offered for ever.
+        let now_us = now_us.max(crate::clock::boottime_us());
         self.step(shard, now_us, Input::Read { ticket });
     }
 

@@ -95,7 +95,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         mounts: super::mounts::Mounts::default(),
         opening: super::accept::Openings::default(),
         queries: super::queries::Queries::default(),
-        refusals: BTreeMap::new(),
+        unrecorded: BTreeMap::new(),
         syncing: super::journal::Syncing::default(),
         saving: super::drive::Saving::default(),
         feed: super::apply::Feed::default(),
