@@ -453,19 +453,3 @@ fn a_seat_that_is_about_to_move_is_said_to_be() {
     net.until(5_000, "a seat", seated);
     assert!(!due(&net));
 }
-
-/// Between the first word of a candidate and the move nothing says yet that the seat is about to change, but for this.
-#[test]
-fn a_seat_that_is_about_to_move_is_said_to_be() {
-    let mut net = Net::new(2, true, 7);
-    net.until(3_000, "a first leader", |net| net.leader().is_some());
-    let leader = net.leader().expect("a leader");
-    let due = move |net: &Net| net.core(leader).is_some_and(|core| core.seat_move_due());
-    let seated = move |net: &Net| {
-        net.core(leader).is_some_and(|core| core.config().record.target().seat.is_some() && core.healthy())
-    };
-    net.until(500, "a move is due", due);
-    assert!(!seated(&net));
-    net.until(5_000, "a seat", seated);
-    assert!(!due(&net));
-}
