@@ -1,6 +1,7 @@
 //! Runs histories of a simulated replica set, and says which seeds fail.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
@@ -29,12 +30,17 @@ struct Args {
     sane: bool,
 }
 
+/// The history that is running.
+static SEED: AtomicU64 = AtomicU64::new(0);
+
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    // Failures are reported below, with the command that replays them: where a panic can be caught.
-    if cfg!(panic = "unwind") {
-        std::panic::set_hook(Box::new(|_| {}));
-    }
+    // Failures are reported below, with the command that replays them; or here, where a panic cannot be caught.
+    std::panic::set_hook(Box::new(|why| {
+        if cfg!(panic = "abort") {
+            eprintln!("seed {}: {why}", SEED.load(Ordering::Relaxed));
+        }
+    }));
     let planted = match args.mutant.as_deref() {
         None => None,
         Some("all") => return Ok(hunt(&args, &mutants::all())),
@@ -60,6 +66,7 @@ fn setup(seed: u64, planted: Option<Planted>, sane: bool) -> Setup {
 
 fn replay(setup: Setup) -> ExitCode {
     println!("{setup:?}");
+    SEED.store(setup.seed, Ordering::Relaxed);
     let outcome = run(setup, true);
     println!("{:#?}\nhistory {:016x}", outcome.stats, outcome.sum);
     if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -70,6 +77,7 @@ fn sweep(args: &Args, planted: Option<Planted>) -> ExitCode {
     let bar = ProgressBar::new(args.seeds).with_style(style.unwrap_or(ProgressStyle::default_bar()));
     let (begun, mut stats, mut failures) = (Instant::now(), Stats::default(), 0);
     for seed in args.from..args.from + args.seeds {
+        SEED.store(seed, Ordering::Relaxed);
         let outcome = run(setup(seed, planted, true), false);
         stats.add(&outcome.stats);
         if let Some(why) = outcome.failure {
