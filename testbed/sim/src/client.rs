@@ -41,7 +41,7 @@ pub struct Client {
     next: u64,
     window: BTreeMap<u64, Kept>,
     file: InodeId,
-    /// The newest request that was answered; all before it are carried out too.
+    /// The newest request that was answered and has a record; all such before it are carried out too.
     pub answered: u64,
     pub durable: u64,
 }
@@ -260,8 +260,11 @@ impl Client {
                 if seq.0 <= self.durable {
                     self.window.remove(&seq.0);
                 }
-                out.stats.acknowledged += u64::from(seq.0 > self.answered);
-                self.answered = self.answered.max(seq.0);
+                // To give back what one does not have is answered at once, before what is on its way.
+                if !matches!(deed(seq.0), Deed::Lock | Deed::Unlock) {
+                    out.stats.acknowledged += u64::from(seq.0 > self.answered);
+                    self.answered = self.answered.max(seq.0);
+                }
             }
             ToMount::Refused { seq, why } => {
                 let lock = why == Refusal::Locked && matches!(deed(seq.0), Deed::Lock);
