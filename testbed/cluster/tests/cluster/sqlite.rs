@@ -42,7 +42,9 @@ impl Work<'_> {
     /// The rows that a fresh look finds; everything about them is right.
     fn check(&self) -> u64 {
         let argv = self.python("check");
-        let ran = self.r.cluster["client"].run(&argv.iter().map(String::as_str).collect::<Vec<_>>());
+        let argv: Vec<_> = argv.iter().map(String::as_str).collect();
+        // A dead client's locks are let go after 60 s.
+        let ran = self.r.cluster["client"].run_within(&argv, Duration::from_secs(90));
         ran.ok().trim().parse().expect("a number of rows")
     }
 }
