@@ -15,6 +15,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("pgrep", "procps"),
     ("python3", "python3"),
+    ("git", "git"),
+    ("rsync", "rsync"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
 ];
