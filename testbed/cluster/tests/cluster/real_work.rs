@@ -24,7 +24,7 @@ fn repositories_copies_and_builds() {
     build(client);
     r.healed(HEALS);
     r.trees_equal();
-    client.sh(&format!("rm -r {MOUNT}/copy {MOUNT}/clone")).ok();
+    does(client, &format!("rm -r {MOUNT}/copy {MOUNT}/clone"));
     r.healed(HEALS);
     r.trees_equal();
     r.umount("client");
