@@ -122,6 +122,19 @@ pub enum Mutation {
     /// and that it has not let go of yet: the number stays used, and the request is not judged a second time.
     Void {},
 }
+impl Mutation {
+    /// Bytes of data that it carries, beside names and numbers.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        match self {
+            Self::Write { data, .. } | Self::Append { data, .. } => data.len(),
+            Self::SetXattr { value, .. } => value.len(),
+            Self::Make { target, .. } => target.len(),
+            _ => 0,
+        }
+    }
+}
+
 tagged!(Mutation, "a mutation", {
     1 => Make { parent, name, kind, mode, umask, uid, gid, rdev, target, as_id, open },
     2 => Link { id, parent, name },

@@ -19,7 +19,7 @@ use super::patience::Patience;
 use super::places::Places;
 use super::search::Outlook;
 use super::state::Session;
-use super::window::{Waiter, data_bytes};
+use super::window::Waiter;
 use crate::transport::{Address, Outbox, Transport};
 
 /// How long the last message may take to leave this machine.
@@ -146,11 +146,11 @@ impl Client {
     /// [`Failure::TimedOut`], [`Failure::Ending`], [`Failure::Refused`] when the volume is down.
     async fn credit(self: &Rc<Self>, op: &Mutation) -> Result<Share, Failure> {
         self.up()?;
-        if let Some(share) = self.credit.try_take(data_bytes(op)) {
+        if let Some(share) = self.credit.try_take(op.data_bytes()) {
             return Ok(share);
         }
         self.hurry();
-        let share = self.patience.within(self.credit.take(data_bytes(op))).await??;
+        let share = self.patience.within(self.credit.take(op.data_bytes())).await??;
         self.up()?;
         Ok(share)
     }

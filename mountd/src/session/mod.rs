@@ -1,8 +1,8 @@
 //! One mount's session with the volume: what was asked, what is retained until it is durable, and who leads.
 //!
 //! [`state`] decides and never waits: it is the whole of a session without a socket, driven by messages. [`window`] keeps
-//! mutations until they are durable, [`credit`] bounds it. [`client`] is what the file system calls; [`search`] finds the brick that leads;
-//! [`driver`] keeps a connection to it alive. [`local`] reads from a brick on this machine.
+//! mutations until they are durable, [`credit`] bounds it. [`client`] is what the file system calls; [`search`] finds the
+//! brick that leads; [`driver`] keeps a connection to it alive. [`local`] reads from a brick on this machine.
 
 pub mod client;
 pub mod credit;

@@ -13,17 +13,6 @@ use super::credit::Share;
 /// Whoever wants to know how a mutation ended. Called once, on the network thread; must not block.
 pub type Waiter = Box<dyn FnOnce(Result<Done, Failure>) + Send>;
 
-/// Bytes of data that a mutation carries.
-#[must_use]
-pub fn data_bytes(op: &Mutation) -> usize {
-    match op {
-        Mutation::Write { data, .. } | Mutation::Append { data, .. } => data.len(),
-        Mutation::SetXattr { value, .. } => value.len(),
-        Mutation::Make { target, .. } => target.len(),
-        _ => 0,
-    }
-}
-
 struct Kept {
     op: Mutation,
     answered: bool,

@@ -10,7 +10,7 @@
 //!                    committed records ─► tree, front ─► answers
 //! ```
 //!
-//! Nothing in a turn awaits. What takes long (fdatasync, saving the hard state, reading old segments, checkpoints, big
+//! A turn lets the links send once what it wrote is on its way to them, and awaits nothing else. What takes long (fdatasync, saving the hard state, reading old segments, checkpoints, big
 //! truncates) runs elsewhere and comes back as an event.
 
 mod accept;

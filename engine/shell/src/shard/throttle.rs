@@ -154,13 +154,7 @@ fn cost(message: &ToBrick) -> usize {
 
 /// Memory that a request takes while it waits.
 fn request_bytes(op: &Mutation) -> usize {
-    ENVELOPE_BYTES
-        + match op {
-            Mutation::Write { data, .. } | Mutation::Append { data, .. } => data.len(),
-            Mutation::SetXattr { value, .. } => value.len(),
-            Mutation::Make { target, .. } => target.len(),
-            _ => 0,
-        }
+    ENVELOPE_BYTES + op.data_bytes()
 }
 
 fn answer_bytes(op: &Query) -> usize {

@@ -29,14 +29,11 @@ pub enum Measure {
 pub fn measure(what: Measure) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "hosts are made of namespaces and mounts: run it as root");
     let programs = release_binaries()?;
-    match what {
-        Measure::RealWork { full } => return real_work(&programs, full),
-        Measure::Failover(_) | Measure::Heal(_) => binaries::take_from(&programs),
-    }
+    binaries::take_from(&programs);
     match what {
         Measure::Failover(options) => failover::measure(&options),
         Measure::Heal(options) => heal::measure(&options),
-        Measure::RealWork { .. } => Ok(()),
+        Measure::RealWork { full } => real_work(&programs, full),
     }
 }
 

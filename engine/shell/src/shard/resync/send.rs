@@ -1,6 +1,6 @@
 //! The leader's side of a copy.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
@@ -105,23 +105,23 @@ enum Reply {
     Sent(bool),
 }
 
-/// The thread's view of the shard.
-struct Thread(Caller<Ask, Reply>);
+/// The thread's view of the shard; sending and lending share it.
+struct Thread<'a>(&'a RefCell<Caller<Ask, Reply>>);
 
 fn gone() -> Fault {
     Fault::Copy("the brick that is copied to is gone".into())
 }
 
-impl Lender for Thread {
+impl Lender for Thread<'_> {
     fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
-        match self.0.call(Ask::Lend(id)) {
+        match self.0.borrow_mut().call(Ask::Lend(id)) {
             Some(Reply::Lent(lent)) => lent,
             _ => Err(gone()),
         }
     }
 
     fn applied(&mut self) -> Result<Index, Fault> {
-        match self.0.call(Ask::Applied) {
+        match self.0.borrow_mut().call(Ask::Applied) {
             Some(Reply::Applied(Some(index))) => Ok(index),
             _ => Err(gone()),
         }
@@ -130,29 +130,14 @@ impl Lender for Thread {
 
 /// Runs on a thread: reads the whole copy.
 fn read_all(mut source: Source, caller: Caller<Ask, Reply>) -> Result<(), Fault> {
-    let thread = std::cell::RefCell::new(Thread(caller));
-    let mut lender = Shared(&thread);
-    source.run(&mut lender, &mut |item: Item| match thread
+    let caller = RefCell::new(caller);
+    source.run(&mut Thread(&caller), &mut |item: Item| match caller
         .borrow_mut()
-        .0
         .call(Ask::Send(item.encoded().into()))
     {
         Some(Reply::Sent(true)) => Ok(()),
         _ => Err(gone()),
     })
-}
-
-/// The same caller for both of the source's needs.
-struct Shared<'a>(&'a std::cell::RefCell<Thread>);
-
-impl Lender for Shared<'_> {
-    fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
-        self.0.borrow_mut().lend(id)
-    }
-
-    fn applied(&mut self) -> Result<Index, Fault> {
-        self.0.borrow_mut().applied()
-    }
 }
 
 impl Inner {
