@@ -1,7 +1,7 @@
 //! A deterministic simulator of one replica set: the real consensus core, witness, admission, sessions and recovery plan,
 //! over a virtual network, virtual disks and a virtual clock. One seed is one history, bit for bit.
 //!
-//! See `docs/testing.md` for what it covers.
+//! See `docs/testing/simulator.md` for what it covers.
 
 pub mod ambush;
 pub mod brick;

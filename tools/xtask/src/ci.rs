@@ -28,7 +28,3 @@ pub fn test(rest: &[String]) -> Result<()> {
     }
     run(&mut command)
 }
-
-pub fn sim(rest: &[String]) -> Result<()> {
-    run(cargo().args(["run", "--quiet", "--package", "rfs-sim", "--"]).args(rest))
-}

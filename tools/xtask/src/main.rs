@@ -6,6 +6,7 @@ mod demo;
 mod manual;
 mod measure;
 mod packages;
+mod prove;
 mod run;
 mod tidy;
 
@@ -21,6 +22,13 @@ struct Args {
     chore: Chore,
 }
 
+/// Words for another program.
+#[derive(clap::Args)]
+struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
 #[derive(Subcommand)]
 enum Chore {
     /// Format, lints, tidy, licences (where cargo-deny is there), tests
@@ -33,11 +41,18 @@ enum Chore {
     },
     /// What no compiler checks: sizes of files, layering, stubs, the top level
     Tidy,
+    /// The explicit-state model of the rules: `cargo xtask model --full`
+    Model(Rest),
     /// The simulator: `cargo xtask sim --seed 7`
-    Sim {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
-    },
+    Sim(Rest),
+    /// Random histories and crashes of one brick's tree: `cargo xtask converge --histories 1000`
+    Converge(Rest),
+    /// Power cuts of bricks on recorded block devices (needs root): `cargo xtask powercut --cuts 100`
+    Powercut(Rest),
+    /// Random faults under real processes (needs root): `cargo xtask chaos --minutes 60`
+    Chaos(Rest),
+    /// Flipped bits in every file of a brick (needs root): `cargo xtask rot --rounds 20`
+    Rot(Rest),
     /// Plays the tutorial, with comments, on three machines made of namespaces (needs root and /dev/fuse)
     Demo {
         /// Wait for a key after each step
@@ -67,7 +82,12 @@ fn main() -> anyhow::Result<()> {
         Chore::Ci => ci::ci(),
         Chore::Test { rest } => ci::test(&rest),
         Chore::Tidy => tidy::tidy(&run::root()?),
-        Chore::Sim { rest } => ci::sim(&rest),
+        Chore::Model(rest) => prove::prove("rfs-checker", &rest.words),
+        Chore::Sim(rest) => prove::prove("rfs-sim", &rest.words),
+        Chore::Converge(rest) => prove::prove("rfs-converge", &rest.words),
+        Chore::Powercut(rest) => prove::prove("rfs-powercut", &rest.words),
+        Chore::Chaos(rest) => prove::prove("rfs-chaos", &rest.words),
+        Chore::Rot(rest) => prove::prove("rfs-rot", &rest.words),
         Chore::Demo { step } => demo::demo(step),
         Chore::Measure { what } => measure::measure(what),
         Chore::Acceptance(options) => acceptance::acceptance(&options),
