@@ -121,7 +121,7 @@ impl Client {
         if !self.alive {
             return;
         }
-        let pause = out.rng.within(2_000, 24_000);
+        let pause = out.rng.within(2_000, 2 * out.setup.pace_us);
         out.after(pause, Event::Wake { client: self.n });
         let silent = out.now >= self.heard_us + SILENCE_US;
         match self.conn {
@@ -156,7 +156,7 @@ impl Client {
         if out.rng.one_in(if self.quiet { 2 } else { 8 }) {
             let seq = Seq(self.next - 1);
             let message = ToBrick::Query { tag: 1, at: Index::ZERO, op: Query::Sync { seq } };
-            out.to_brick(conn, Item::Client { conn, message });
+            out.to_brick(conn, Item::Client { conn, message: Box::new(message) });
         }
     }
 
@@ -174,7 +174,7 @@ impl Client {
             out.oracle.unlocks(self.n);
         }
         let message = ToBrick::Mutate { seq: Seq(seq), lowest_kept: self.lowest_kept(), op };
-        out.to_brick(conn, Item::Client { conn, message });
+        out.to_brick(conn, Item::Client { conn, message: Box::new(message) });
     }
 
     fn mutation(&self, seq: u64, told: InodeId) -> Mutation {
@@ -231,8 +231,8 @@ impl Client {
             }
             Heard::Expired => panic!("client {} is told that its session has ended", self.n),
             Heard::Closed => self.give_up(out),
-            Heard::Message(ToMount::NotLeader) => self.give_up(out),
-            Heard::Message(message) => self.message(message, out),
+            Heard::Message(message) if *message == ToMount::NotLeader => self.give_up(out),
+            Heard::Message(message) => self.message(*message, out),
         }
     }
 

@@ -13,11 +13,13 @@ pub mod mutants;
 pub mod net;
 pub mod oracle;
 pub mod outside;
+pub mod queue;
 pub mod rng;
 pub mod run;
 pub mod seat;
 pub mod setup;
 pub mod stats;
+pub mod sweep;
 pub mod world;
 
 pub use run::{Outcome, run, run_seed};

@@ -1,14 +1,13 @@
 //! Runs histories of a simulated replica set, and says which seeds fail.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rfs_sim::mutants::{self, Planted};
 use rfs_sim::stats::Stats;
-use rfs_sim::{Mutants, Setup, run};
+use rfs_sim::{Mutants, Setup, sweep};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -30,17 +29,9 @@ struct Args {
     sane: bool,
 }
 
-/// The history that is running.
-static SEED: AtomicU64 = AtomicU64::new(0);
-
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    // Failures are reported below, with the command that replays them; or here, where a panic cannot be caught.
-    std::panic::set_hook(Box::new(|why| {
-        if cfg!(panic = "abort") {
-            eprintln!("seed {}: {why}", SEED.load(Ordering::Relaxed));
-        }
-    }));
+    sweep::quiet();
     let planted = match args.mutant.as_deref() {
         None => None,
         Some("all") => return Ok(hunt(&args, &mutants::all())),
@@ -51,7 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     Ok(match (args.seed, planted) {
         (None, Some(planted)) if !args.sane => hunt(&args, &[planted]),
-        (None, planted) => sweep(&args, planted),
+        (None, planted) => histories(&args, planted),
         (Some(seed), planted) => replay(setup(seed, planted, args.sane)),
     })
 }
@@ -66,28 +57,27 @@ fn setup(seed: u64, planted: Option<Planted>, sane: bool) -> Setup {
 
 fn replay(setup: Setup) -> ExitCode {
     println!("{setup:?}");
-    SEED.store(setup.seed, Ordering::Relaxed);
-    let outcome = run(setup, true);
+    let outcome = sweep::one(setup, true);
     println!("{:#?}\nhistory {:016x}", outcome.stats, outcome.sum);
     if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn sweep(args: &Args, planted: Option<Planted>) -> ExitCode {
+fn histories(args: &Args, planted: Option<Planted>) -> ExitCode {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} histories, {per_sec}, {eta} left");
     let bar = ProgressBar::new(args.seeds).with_style(style.unwrap_or(ProgressStyle::default_bar()));
     let (begun, mut stats, mut failures) = (Instant::now(), Stats::default(), 0);
-    for seed in args.from..args.from + args.seeds {
-        SEED.store(seed, Ordering::Relaxed);
-        let outcome = run(setup(seed, planted, true), false);
+    let setup = |seed| setup(seed, planted, true);
+    sweep::sweep(args.from..args.from + args.seeds, setup, |seed, outcome| {
         stats.add(&outcome.stats);
         if let Some(why) = outcome.failure {
             failures += 1;
             let why = why.lines().next().unwrap_or_default().to_owned();
             let mutant = planted.map(|p| format!(" --mutant {} --sane", p.name)).unwrap_or_default();
-            bar.suspend(|| println!("{why}\n    cargo run -p rfs-sim -- --seed {seed}{mutant}"));
+            bar.suspend(|| println!("{why}\n    cargo xtask sim --seed {seed}{mutant}"));
         }
         bar.inc(1);
-    }
+        true
+    });
     bar.finish_and_clear();
     summary(args.seeds, failures, &stats, begun.elapsed().as_secs_f64());
     if failures > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }

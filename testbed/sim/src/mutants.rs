@@ -3,8 +3,8 @@
 use rfs_core::consensus::api::Mutations;
 use rfs_model::hello::SeatClass;
 
-use crate::run::run;
 use crate::setup::{DriverMutants, Mutants, Setup, Weather};
+use crate::sweep::sweep;
 
 /// One planted fault and where it is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +126,7 @@ pub fn place(planted: &Planted, seed: u64) -> Setup {
         bricks: planted.bricks,
         seats: planted.seats.to_vec(),
         ambushes: planted.ambushes,
+        pace_us: 12_000,
         ..Setup::of(seed, planted.mutants)
     }
 }
@@ -133,5 +134,19 @@ pub fn place(planted: &Planted, seed: u64) -> Setup {
 /// The first seed from `from` on that catches a mutant, and what it says.
 #[must_use]
 pub fn hunt(planted: &Planted, from: u64, limit: u64) -> Option<(u64, String)> {
-    (from..from + limit).find_map(|seed| run(place(planted, seed), false).failure.map(|why| (seed, why)))
+    let mut first: Option<(u64, String)> = None;
+    sweep(
+        from..from + limit,
+        |seed| place(planted, seed),
+        |seed, outcome| {
+            if let Some(why) = outcome.failure
+                && first.as_ref().is_none_or(|(first, _)| seed < *first)
+            {
+                first = Some((seed, why));
+            }
+            // Others that run now may be of a lower seed; none begins.
+            first.is_none()
+        },
+    );
+    first
 }

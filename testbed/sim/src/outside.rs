@@ -11,11 +11,12 @@ use crate::disk::Checkpoint;
 use crate::history::History;
 use crate::net::{CLIENTS, Net, Party, SEATS};
 use crate::oracle::Oracle;
+use crate::queue::Queue;
 use crate::rng::Rng;
 use crate::setup::Setup;
 use crate::stats::Stats;
 
-/// What lies in a brick's inbox until its next turn.
+/// What lies in a brick's inbox until its next turn. Small: it is moved often.
 #[derive(Clone, Debug)]
 pub enum Item {
     Tick,
@@ -25,8 +26,7 @@ pub enum Item {
     },
     Peer {
         from: usize,
-        message: PeerMessage,
-        records: Vec<Record>,
+        frame: Box<(PeerMessage, Vec<Record>)>,
     },
     SeatUp {
         seat: usize,
@@ -36,7 +36,7 @@ pub enum Item {
     },
     Seat {
         id: SeatId,
-        reply: WitnessReply,
+        reply: Box<WitnessReply>,
     },
     Hello {
         client: usize,
@@ -45,7 +45,7 @@ pub enum Item {
     },
     Client {
         conn: u64,
-        message: ToBrick,
+        message: Box<ToBrick>,
     },
     Synced,
     SyncedTooEarly {
@@ -55,7 +55,7 @@ pub enum Item {
         ticket: Ticket,
     },
     ShipLoaded {
-        ship: Ship,
+        ship: Box<Ship>,
     },
     /// `copies`: how many the brick had received when it began.
     Checkpointed {
@@ -85,8 +85,15 @@ pub enum Heard {
     /// Not here; perhaps there.
     Elsewhere(Option<usize>),
     Expired,
-    Message(ToMount),
+    Message(Box<ToMount>),
     Closed,
+}
+
+impl Heard {
+    #[must_use]
+    pub fn message(message: ToMount) -> Self {
+        Self::Message(Box::new(message))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -96,7 +103,7 @@ pub enum Event {
     Item { brick: usize, life: u64, item: Item },
     Dial { brick: usize, life: u64, peer: usize },
     Copy { brick: usize, life: u64, to: usize },
-    ToSeat { seat: usize, life: u64, from: usize, request: WitnessRequest },
+    ToSeat { seat: usize, life: u64, from: usize, request: Box<WitnessRequest> },
     SeatSaved { seat: usize, life: u64 },
     SeatDial { seat: usize, life: u64, brick: usize },
     Heard { client: usize, conn: u64, heard: Heard },
@@ -153,8 +160,7 @@ struct Conn {
 
 pub struct Outside {
     pub now: u64,
-    queue: BTreeMap<(u64, u64), Event>,
-    order: u64,
+    queue: Queue,
     pub rng: Rng,
     pub net: Net,
     pub oracle: Oracle,
@@ -187,8 +193,7 @@ impl Outside {
         let off = Standing { life: 0, runs: false, powered: true };
         Self {
             now: 1_000_000,
-            queue: BTreeMap::new(),
-            order: 0,
+            queue: Queue::default(),
             rng: Rng::new(setup.seed),
             net: Net::default(),
             oracle: Oracle::new(),
@@ -205,14 +210,12 @@ impl Outside {
     }
 
     pub fn after(&mut self, delay_us: u64, event: Event) {
-        self.order += 1;
-        self.queue.insert((self.now + delay_us, self.order), event);
+        self.queue.push(self.now + delay_us, event);
     }
 
     /// The next event up to `until`; time goes on to it.
     pub fn next(&mut self, until: u64) -> Option<Event> {
-        let first = self.queue.first_entry().filter(|entry| entry.key().0 <= until)?;
-        let ((at, _), event) = first.remove_entry();
+        let (at, event) = self.queue.pop(until)?;
         self.now = at;
         self.stats.events += 1;
         Some(event)
@@ -246,7 +249,7 @@ impl Outside {
             let in_order = if self.net.is_orderly() { latest.saturating_sub(self.now) } else { 0 };
             let delay = delay.max(in_order);
             *latest = (*latest).max(self.now + delay);
-            let item = Item::Peer { from, message: message.clone(), records: records.clone() };
+            let item = Item::Peer { from, frame: Box::new((message.clone(), records.clone())) };
             self.item(delay, to, item);
         }
         true
@@ -255,14 +258,14 @@ impl Outside {
     pub fn send_seat(&mut self, from: usize, seat: usize, request: WitnessRequest) {
         let life = self.seats[seat].life;
         for delay in self.net.carry(&mut self.rng, from, SEATS + seat) {
-            self.after(delay, Event::ToSeat { seat, life, from, request: request.clone() });
+            self.after(delay, Event::ToSeat { seat, life, from, request: Box::new(request.clone()) });
         }
     }
 
     pub fn answer_seat(&mut self, seat: usize, to: usize, reply: WitnessReply) {
         let id = self.seat_ids[seat];
         for delay in self.net.carry(&mut self.rng, SEATS + seat, to) {
-            self.item(delay, to, Item::Seat { id, reply: reply.clone() });
+            self.item(delay, to, Item::Seat { id, reply: Box::new(reply.clone()) });
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Setup {
     pub seats: Vec<SeatClass>,
     pub weather: Weather,
     pub clients: usize,
+    /// Mean pause between two thoughts of a client, microseconds.
+    pub pace_us: u64,
     /// Logs are cut short so many records behind checkpoints, at least and at most, so that full copies are needed.
     pub trims: Option<(u64, u64)>,
     /// Faults begin and end, microseconds.
@@ -89,6 +91,7 @@ impl Setup {
             seats: seats.to_vec(),
             weather,
             clients: rng.within(1, 3) as usize,
+            pace_us: *rng.pick(&[12_000, 25_000, 80_000, 250_000]),
             trims: *rng.pick(&[None, None, Some((400, 900)), Some((60, 200))]),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
             pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),

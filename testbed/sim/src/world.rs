@@ -66,7 +66,7 @@ impl World {
             Event::Dial { brick, life, peer } if self.lives(brick, life) => self.dial(brick, peer),
             Event::Copy { brick, life, to } if self.lives(brick, life) => self.copy(brick, to),
             Event::ToSeat { seat, life, from, request } => {
-                self.holders[seat].ask(life, from, request, &mut self.out);
+                self.holders[seat].ask(life, from, *request, &mut self.out);
             }
             Event::SeatSaved { seat, life } => self.holders[seat].saved(life, &mut self.out),
             Event::SeatDial { seat, life, brick } => self.holders[seat].dial(life, brick, &mut self.out),
@@ -185,7 +185,11 @@ impl World {
     fn tick(&mut self, n: usize, life: u64) {
         let thaw = self.bricks[n].machine.frozen_until.saturating_sub(self.out.now);
         self.out.after(thaw.max(TICK_US), Event::Tick { brick: n, life });
-        self.item(n, Item::Tick);
+        let Some(p) = &mut self.bricks[n].process else { return };
+        p.inbox.push_back(Item::Tick);
+        if !p.turn_due {
+            self.turn(n);
+        }
     }
 
     pub fn item(&mut self, n: usize, item: Item) {

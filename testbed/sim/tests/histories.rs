@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use rfs_sim::mutants::{self, Planted};
-use rfs_sim::{run, run_seed};
+use rfs_sim::sweep::{quiet, sweep};
+use rfs_sim::{Mutants, Setup, run, run_seed};
 
 /// Seeds in which a planted fault has to be found.
-const HUNT: u64 = 400;
+const HUNT: u64 = 1_000;
 
 /// Ends the tests with a word that the harness, whose panic hook is off, does not swallow.
 fn fail(why: std::fmt::Arguments<'_>) -> ! {
@@ -14,23 +15,19 @@ fn fail(why: std::fmt::Arguments<'_>) -> ! {
     std::process::exit(1);
 }
 
-fn quiet() {
-    std::panic::set_hook(Box::new(|_| {}));
-}
-
-fn passes(seed: u64) {
-    if let Some(why) = run_seed(seed).failure {
-        fail(format_args!("{why}\n    cargo run -p rfs-sim -- --seed {seed}"));
-    }
-}
-
 #[test]
-fn a_thousand_histories_pass() {
+fn two_thousand_histories_pass() {
     quiet();
-    let half = |first: u64| move || (first..first + 500).for_each(passes);
-    let other = std::thread::spawn(half(500));
-    half(0)();
-    other.join().expect("a failure ends the process");
+    sweep(
+        0..2_000,
+        |seed| Setup::of(seed, Mutants::default()),
+        |seed, outcome| {
+            if let Some(why) = outcome.failure {
+                fail(format_args!("{why}\n    cargo xtask sim --seed {seed}"));
+            }
+            true
+        },
+    );
 }
 
 #[test]

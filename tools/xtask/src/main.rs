@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Test { rest } => ci::test(&rest),
         Chore::Tidy => tidy::tidy(&run::root()?),
         Chore::Model(rest) => prove::prove("rfs-checker", &rest.words),
-        Chore::Sim(rest) => prove::prove("rfs-sim", &rest.words),
+        Chore::Sim(rest) => prove::simulate(&rest.words),
         Chore::Converge(rest) => prove::prove("rfs-converge", &rest.words),
         Chore::Powercut(rest) => prove::prove("rfs-powercut", &rest.words),
         Chore::Chaos(rest) => prove::prove("rfs-chaos", &rest.words),

@@ -18,24 +18,24 @@ impl Running<'_> {
         if self.p.end.is_some() || self.dies() {
             return;
         }
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.p.said);
         self.p.core.step(self.p.now, input, &mut out);
         // Effects of a step that an effect caused come after those that were there before.
-        let nested = !self.p.effects.is_empty();
-        self.p.effects.extend(out);
-        if nested {
+        self.p.effects.extend(out.drain(..));
+        self.p.said = out;
+        if std::mem::replace(&mut self.p.performing, true) {
             return;
         }
-        while let Some(effect) = self.p.effects.front().cloned() {
+        while let Some(effect) = self.p.effects.pop_front() {
             if self.dies() {
                 break;
             }
             self.perform(effect);
-            self.p.effects.pop_front();
             if self.p.end.is_some() {
                 break;
             }
         }
+        self.p.performing = false;
         if self.p.end.is_some() {
             self.p.effects.clear();
         }
@@ -186,7 +186,7 @@ impl Running<'_> {
         }
         if self.out.rng.one_in(12) {
             let takes = self.out.rng.within(500, 20_000);
-            return self.out.item(takes, self.n, Item::ShipLoaded { ship });
+            return self.out.item(takes, self.n, Item::ShipLoaded { ship: Box::new(ship) });
         }
         self.ship_loaded(&ship);
     }

@@ -110,7 +110,7 @@ impl Running<'_> {
     fn tell(&mut self, id: SessionId, message: ToMount) {
         let to = self.p.mounts.iter().find(|(_, mount)| session(mount.client) == id).map(|(conn, _)| *conn);
         if let Some(conn) = to {
-            self.out.to_client(conn, Heard::Message(message));
+            self.out.to_client(conn, Heard::message(message));
         }
     }
 
@@ -163,7 +163,7 @@ impl Running<'_> {
             }
         }
         for (conn, seq) in told {
-            self.out.to_client(conn, Heard::Message(ToMount::Durable { seq }));
+            self.out.to_client(conn, Heard::message(ToMount::Durable { seq }));
         }
     }
 
@@ -174,7 +174,7 @@ impl Running<'_> {
             self.out.hang_up(opening.conn);
         }
         for conn in std::mem::take(&mut self.p.mounts).into_keys() {
-            self.out.to_client(conn, Heard::Message(ToMount::NotLeader));
+            self.out.to_client(conn, Heard::message(ToMount::NotLeader));
             self.out.hang_up(conn);
         }
     }

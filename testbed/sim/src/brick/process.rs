@@ -53,6 +53,10 @@ pub struct Process {
     pub inbox: VecDeque<Item>,
     pub turn_due: bool,
     pub effects: VecDeque<Effect>,
+    /// Effects are being carried out.
+    pub performing: bool,
+    /// Room for the core's answer.
+    pub said: Vec<Effect>,
     /// Records of this turn that are not in the journal yet.
     pub batch: Vec<Record>,
     pub chain: u32,
@@ -104,6 +108,8 @@ impl Process {
             inbox: VecDeque::new(),
             turn_due: false,
             effects: VecDeque::new(),
+            performing: false,
+            said: Vec::new(),
             batch: Vec::new(),
             chain,
             incoming: Vec::new(),

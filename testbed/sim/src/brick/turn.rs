@@ -19,12 +19,16 @@ impl Running<'_> {
     pub fn turn(&mut self) -> Option<End> {
         self.p.turn_due = false;
         self.p.now = self.out.now + self.machine.uptime_us;
-        for item in std::mem::take(&mut self.p.inbox) {
+        let mut items = std::mem::take(&mut self.p.inbox);
+        for item in items.drain(..) {
             self.handle(item);
             if self.p.end.is_some() {
                 return self.p.end.clone();
             }
         }
+        // Its room is used again.
+        items.append(&mut self.p.inbox);
+        self.p.inbox = items;
         self.work();
         self.tell_durable();
         self.closed();
@@ -54,14 +58,14 @@ impl Running<'_> {
             Item::Link { peer, down: Some(cause) } => {
                 self.step(Input::LinkDown { peer: node(peer), cause });
             }
-            Item::Peer { from, message, records } => self.peer(from, message, records),
+            Item::Peer { from, frame } => self.peer(from, frame.0, frame.1),
             Item::SeatUp { seat } => self.seat(seat, true),
             Item::SeatDown { seat } => self.seat(seat, false),
             Item::Seat { id, reply } => {
-                self.step(Input::Message(Received::Seat { from: id, message: reply }));
+                self.step(Input::Message(Received::Seat { from: id, message: *reply }));
             }
             Item::Hello { client, conn, resumed } => self.hello(client, conn, resumed),
-            Item::Client { conn, message } => self.client(conn, message),
+            Item::Client { conn, message } => self.client(conn, *message),
             Item::Synced => self.synced(),
             Item::SyncedTooEarly { upto } => self.synced_too_early(upto),
             Item::StateSaved { ticket } => self.state_saved(ticket),
@@ -86,7 +90,7 @@ impl Running<'_> {
         if self.p.now >= self.p.beat_us + BEAT_US {
             self.p.beat_us = self.p.now;
             for conn in self.p.mounts.keys() {
-                self.out.to_client(*conn, Heard::Message(ToMount::Beat));
+                self.out.to_client(*conn, Heard::message(ToMount::Beat));
             }
         }
     }
