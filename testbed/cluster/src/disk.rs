@@ -19,6 +19,8 @@ pub enum Disk {
     /// A file system of its own, of this kind (`ext4`, `xfs`), on a loop device, which also holds `/var/lib/rfs`. A power
     /// cut on it is a true one: see [`Host::power_cut`].
     Image { kind: &'static str, bytes: u64 },
+    /// None until [`Host::insert`] gives it one, which then also holds `/var/lib/rfs`.
+    Slot,
 }
 
 impl Disk {
@@ -26,7 +28,7 @@ impl Disk {
         match self {
             Disk::Folder => DataDisk::Folder,
             Disk::Memory { bytes } => DataDisk::Memory { bytes },
-            Disk::Image { .. } => DataDisk::Image,
+            Disk::Image { .. } | Disk::Slot => DataDisk::Image,
         }
     }
 }
@@ -51,12 +53,37 @@ pub(crate) fn lose_memory(host: &Host) {
     let (image, kept) = (host.folder().join("disk.img"), host.folder().join("disk.cut"));
     let copied = Command::new("cp").arg("--sparse=always").arg(&image).arg(&kept).status();
     assert!(copied.is_ok_and(|s| s.success()), "copy the disk image");
-    // The kernel may take a moment to let go of what a killed process had open.
+    unmount(host);
+    fs::rename(&kept, &image).expect("swap the disk image");
+    mount_image(host, &image);
+}
+
+impl Host {
+    /// Puts a block device with a file system into a host that has [`Disk::Slot`].
+    #[track_caller]
+    pub fn insert(&self, device: &Path) {
+        // Copies of one disk may be in several hosts: xfs takes them for one disk that is there twice.
+        let script = format!(
+            "[ $(blkid -p -o value -s TYPE {0}) != xfs ] || nouuid=nouuid; \
+             mount -o \"${{nouuid:-defaults}}\" {0} /disk && {PLACES}",
+            device.display()
+        );
+        self.run_within(&["sh", "-c", &script], LIMIT).ok();
+    }
+
+    /// Kills every process of the host, and takes the device out. What the kernel had not written yet is written now.
+    #[track_caller]
+    pub fn eject(&self) {
+        self.crash();
+        unmount(self);
+    }
+}
+
+/// The kernel may take a moment to let go of what a killed process had open.
+fn unmount(host: &Host) {
     for place in ["/data", "/var/lib/rfs", "/disk"] {
         crate::until("the disk is free", LIMIT, || host.run_within(&["umount", place], LIMIT).success());
     }
-    fs::rename(&kept, &image).expect("swap the disk image");
-    mount_image(host, &image);
 }
 
 fn mount_image(host: &Host, image: &Path) {

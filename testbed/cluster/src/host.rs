@@ -153,7 +153,8 @@ impl Host {
         self.reboot();
     }
 
-    fn crash(&self) {
+    /// Every process is killed at once.
+    pub fn crash(&self) {
         for pid in processes::in_namespace(self.init(), None) {
             processes::signal(pid, Signal::KILL);
         }
