@@ -248,6 +248,7 @@ mod tests {
             behind_bytes: 0,
             rate_bytes_per_s: 0,
             eta_s: None,
+            lag_ms: 0,
             fault: None,
         });
         VolumeReport {

@@ -146,6 +146,8 @@ pub enum Request {
     StateHere { volume: VolumeId },
     /// The report of this node's brick. Answer: [`Reply::Reports`].
     ReportHere { volume: VolumeId },
+    /// Why this node's brick is closed. Answer: [`Reply::Lines`], none when it is open.
+    WhyClosed { volume: VolumeId },
 }
 
 /// What a caller must be for a request.
@@ -189,7 +191,8 @@ impl Request {
             | Self::Change { .. }
             | Self::OperateHere { .. }
             | Self::StateHere { .. }
-            | Self::ReportHere { .. } => Right::Peer,
+            | Self::ReportHere { .. }
+            | Self::WhyClosed { .. } => Right::Peer,
         }
     }
 }

@@ -41,8 +41,8 @@ pub struct Options {
     pub window_bytes: u64,
     /// 0: no cap. Bytes per second.
     pub heal_rate_bytes: u64,
-    /// How far a follower may lag before writers wait; `None`: no limit.
-    pub max_lag_bytes: Option<u64>,
+    /// How long a brick may be behind before it leaves the sync set; `None`: no limit.
+    pub max_lag_ms: Option<u64>,
     pub retain_bytes: u64,
     pub retain_age_s: u64,
     pub auth: AuthRules,
@@ -74,9 +74,9 @@ impl Options {
             request_timeout_s: values.duration_ms("request-timeout").div_ceil(1000),
             window_bytes: values.bytes("window"),
             heal_rate_bytes: values.bytes("heal-rate"),
-            max_lag_bytes: match values.text("max-lag") {
+            max_lag_ms: match values.text("max-lag") {
                 "off" => None,
-                _ => Some(values.bytes("max-lag")),
+                _ => Some(values.duration_ms("max-lag")),
             },
             retain_bytes: values.bytes("log.retain-bytes"),
             retain_age_s: values.duration_ms("log.retain-age") / 1000,
@@ -147,7 +147,7 @@ mod tests {
         let o = Options::default();
         assert_eq!((o.ack, o.sync), (AckMode::Quorum, SyncMode::Interval(100)));
         assert_eq!((o.peer_timeout_ms, o.request_timeout_s), (2000, 60));
-        assert_eq!((o.window_bytes, o.heal_rate_bytes, o.max_lag_bytes), (64 << 20, 0, None));
+        assert_eq!((o.window_bytes, o.heal_rate_bytes, o.max_lag_ms), (64 << 20, 0, None));
         assert_eq!((o.retain_bytes, o.retain_age_s), (4 << 30, 7 * 86400));
         assert!(o.auth.allows("10.0.0.1".parse().unwrap()));
     }

@@ -21,6 +21,8 @@ pub enum Disk {
     Image { kind: &'static str, bytes: u64 },
     /// None until [`Host::insert`] gives it one, which then also holds `/var/lib/rfs`.
     Slot,
+    /// The same, ext4 with room for no more than this many files.
+    FewInodes { bytes: u64, inodes: u64 },
 }
 
 impl Disk {
@@ -28,8 +30,12 @@ impl Disk {
         match self {
             Disk::Folder => DataDisk::Folder,
             Disk::Memory { bytes } => DataDisk::Memory { bytes },
-            Disk::Image { .. } | Disk::Slot => DataDisk::Image,
+            Disk::Image { .. } | Disk::FewInodes { .. } | Disk::Slot => DataDisk::Image,
         }
+    }
+
+    pub(crate) fn is_image(self) -> bool {
+        self.at_start() == DataDisk::Image
     }
 }
 
@@ -37,12 +43,21 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PLACES: &str =
     "mkdir -p /disk/data /disk/lib && mount --bind /disk/data /data && mount --bind /disk/lib /var/lib/rfs";
 
-/// Makes an image and mounts it in the host.
-pub(crate) fn make_image(host: &Host, kind: &str, bytes: u64) {
+/// Makes the image that the disk is, if it is one, and mounts it in the host.
+pub(crate) fn make_image(host: &Host, disk: Disk) {
+    let (kind, bytes, inodes) = match disk {
+        Disk::Folder | Disk::Memory { .. } | Disk::Slot => return,
+        Disk::Image { kind, bytes } => (kind, bytes, None),
+        Disk::FewInodes { bytes, inodes } => ("ext4", bytes, Some(inodes)),
+    };
     let image = host.folder().join("disk.img");
     let file = File::create(&image).expect("make a disk image");
     file.set_len(bytes).expect("size a disk image");
-    let made = Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image).output();
+    let mut mkfs = Command::new(format!("mkfs.{kind}"));
+    if let Some(inodes) = inodes {
+        mkfs.arg("-N").arg(inodes.to_string());
+    }
+    let made = mkfs.arg("-q").arg(&image).output();
     let made = made.unwrap_or_else(|e| panic!("mkfs.{kind}: {e}"));
     assert!(made.status.success(), "mkfs.{kind}: {}", String::from_utf8_lossy(&made.stderr));
     mount_image(host, &image);

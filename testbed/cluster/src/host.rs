@@ -35,9 +35,7 @@ impl Host {
     pub(crate) fn new(name: &str, address: String, folder: PathBuf, disk: Disk, holder: Holder) -> Host {
         let daemon = Mutex::default();
         let host = Host { name: name.to_owned(), address, folder, disk, daemon, holder };
-        if let Disk::Image { kind, bytes } = disk {
-            disk::make_image(&host, kind, bytes);
-        }
+        disk::make_image(&host, disk);
         host
     }
 
@@ -141,7 +139,7 @@ impl Host {
     /// not reached the disk is lost; on the other disks the kernel's memory survives.
     pub fn power_cut(&self) {
         self.crash();
-        if matches!(self.disk, Disk::Image { .. }) {
+        if self.disk.is_image() {
             disk::lose_memory(self);
         }
         self.reboot();

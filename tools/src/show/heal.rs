@@ -4,7 +4,7 @@ use rfs_model::admin::{BrickReport, HealState, VolumeReport};
 
 use super::number::{bytes, duration, grouped};
 use super::table::{Align, table};
-use super::volume::role;
+use super::volume::{remarks, role};
 
 #[must_use]
 pub fn heal_status(reports: &[VolumeReport]) -> String {
@@ -28,6 +28,7 @@ fn one(r: &VolumeReport) -> String {
     let rows: Vec<[String; 7]> = r.bricks.iter().map(row).collect();
     let mut out = format!("Volume {}: {}\n", r.volume, heal_word(r.state));
     out += &table("  ", head, &rows);
+    out += &remarks(&r.bricks);
     if let Some(path) = &r.now {
         out += &format!("  now: {path}\n");
     }
@@ -95,6 +96,7 @@ mod tests {
             behind_bytes: 0,
             rate_bytes_per_s: 0,
             eta_s: None,
+            lag_ms: 0,
             fault: None,
         };
         let learner = BrickReport {

@@ -57,6 +57,9 @@ pub fn volume_list(names: &[String]) -> String {
     names.iter().map(|name| format!("{name}\n")).collect()
 }
 
+/// A brick in sync that is so far behind is worth a line.
+const SLOW_MS: u64 = 500;
+
 #[must_use]
 pub fn volume_status(reports: &[VolumeReport]) -> String {
     if reports.is_empty() {
@@ -74,11 +77,7 @@ fn status(r: &VolumeReport) -> String {
         [("BRICK", Align::Left), ("ONLINE", Align::Left), ("PID", Align::Right), ("ROLE", Align::Left)];
     let rows: Vec<[String; 4]> = r.bricks.iter().map(status_row).collect();
     out += &table("  ", head, &rows);
-    for brick in &r.bricks {
-        if let Some(fault) = &brick.fault {
-            out += &format!("  {} has stopped: {fault}\n", brick.brick);
-        }
-    }
+    out += &remarks(&r.bricks);
     out += &match &r.witness {
         Some(w) => {
             let offline = if w.online { "" } else { ", offline" };
@@ -90,6 +89,18 @@ fn status(r: &VolumeReport) -> String {
         out += &format!("  waits for {}\n", r.waits_for.join(", "));
     }
     out
+}
+
+/// What there is to say of a brick that does not fit into a row.
+pub(super) fn remarks(bricks: &[BrickReport]) -> String {
+    let one = |b: &BrickReport| match (&b.fault, b.lag_ms) {
+        (Some(fault), _) => format!("  {} is closed: {fault}\n", b.brick),
+        (None, SLOW_MS..) if matches!(b.state, BrickRole::Leader | BrickRole::InSync) => {
+            format!("  {} is slow: {:.1} s behind in writing\n", b.brick, b.lag_ms as f64 / 1000.0)
+        }
+        _ => String::new(),
+    };
+    bricks.iter().map(one).collect()
 }
 
 fn status_row(b: &BrickReport) -> [String; 4] {
@@ -199,6 +210,7 @@ mod tests {
             behind_bytes: 0,
             rate_bytes_per_s: 0,
             eta_s: None,
+            lag_ms: 0,
             fault: None,
         };
         let report = VolumeReport {

@@ -94,6 +94,8 @@ pub struct Timing {
     pub resend_us: u64,
     /// Commit and durable indexes that no append has carried to a follower go alone after this.
     pub notice_us: u64,
+    /// How far a brick of S may be behind in time before it leaves S (`max-lag`). `None`: no limit.
+    pub max_lag_us: Option<u64>,
     /// Between two background syncs of the journal (`sync=100ms`). `None`: the shell syncs each batch and reports
     /// `Journaled` and `Synced` together (`sync=always`).
     pub sync_us: Option<u64>,
@@ -117,6 +119,7 @@ impl Default for Timing {
             seat_pause_us: 10_000_000,
             resend_us: 500_000,
             notice_us: 10_000,
+            max_lag_us: None,
             sync_us: Some(100_000),
             leave_us: 10_000_000,
         }
@@ -392,6 +395,8 @@ pub struct PeerView {
     /// Its log agrees with ours and is journaled there, up to here.
     pub matched: Index,
     pub applied: Index,
+    /// How long it has been behind, microseconds: what the leader knows; 0 on any other brick.
+    pub lag_us: u64,
     /// When the last frame of any kind came, in the shell's microseconds; `None`: never.
     pub heard_us: Option<u64>,
     pub trust: Trust,

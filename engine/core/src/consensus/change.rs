@@ -115,7 +115,7 @@ impl Consensus {
         }
     }
 
-    /// Takes bricks out of S that are gone, have a new disk, need a full copy, or want to leave.
+    /// Takes bricks out of S that are gone, have a new disk, need a full copy, want to leave, or are too slow.
     fn demote(&mut self) -> bool {
         let Role::Leader(lead) = &self.role else { return false };
         let config = self.record().target();
@@ -125,11 +125,14 @@ impl Consensus {
             |brick: &NodeId| self.is_gone(lead, *brick) || is_blank(lead, *brick) || needs_copy(lead, *brick);
         let gone: Vec<_> = others().filter(lost).collect();
         let leaving: Vec<_> = others().filter(|brick| progress(brick).is_some_and(|p| p.leaving)).collect();
+        let slow: Vec<_> = others().filter(|brick| self.is_too_slow(lead, *brick)).collect();
         let both: Vec<_> = gone.iter().chain(&leaving).copied().collect();
-        for drop in [both, gone, leaving] {
+        let all: Vec<_> = both.iter().chain(&slow).copied().collect();
+        for drop in [all, both, gone, leaving, slow.clone()] {
             let new = self
                 .with_sync(config.in_sync.iter().copied().filter(|brick| !drop.contains(brick)).collect());
             if !drop.is_empty() && self.achievable(config, &new) {
+                self.note_evicted(&slow);
                 self.propose_config(new);
                 return true;
             }
@@ -150,9 +153,10 @@ impl Consensus {
     fn grow(&mut self) -> bool {
         let Role::Leader(lead) = &self.role else { return false };
         let config = self.record().target();
-        let now = self.now_us;
+        let (now, limit) = (self.now_us, self.timing.max_lag_us);
         let ready = |brick: &NodeId| {
             let progress = lead.progress.get(brick).filter(|p| !p.leaving && self.is_there(lead, *brick));
+            let progress = progress.filter(|p| limit.is_none() || p.pace.may_return(now));
             progress.and_then(|p| p.short_us).is_some_and(|since| now >= since + self.timing.growth_us)
         };
         let grown: Vec<_> = config.bricks.iter().copied().filter(|b| config.has(*b) || ready(b)).collect();

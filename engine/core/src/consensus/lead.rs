@@ -9,6 +9,7 @@ use rfs_model::peer::{Ack, PeerMessage, Pulse, WitnessReply, WitnessRequest};
 use rfs_model::{Encode, Index, NodeId, RecordKind, SeatId, Term};
 
 use super::api::Effect;
+use super::lag::Pace;
 use super::role::{Lead, Mode, Progress, Role, SeatProgress};
 use super::{Consensus, quorum};
 
@@ -38,6 +39,7 @@ impl Consensus {
             seat_moved_us: None,
             news_us: None,
             announced: None,
+            pace: Pace::new(now),
         });
         self.newer = None;
         self.gate = Index::ZERO;
@@ -179,6 +181,7 @@ impl Consensus {
             self.beat();
         }
         self.note_short_tails();
+        self.note_paces();
         self.give_up_handing();
     }
 

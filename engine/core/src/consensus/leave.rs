@@ -29,7 +29,7 @@ impl Consensus {
 
     /// Does what can be done towards the leave, after every input.
     pub(super) fn leave_progress(&mut self) {
-        let Some(leave) = self.leave.filter(|leave| !leave.done) else { return self.abdicate() };
+        let Some(leave) = self.leave.filter(|leave| !leave.done) else { return self.step_aside() };
         if !self.in_sync() && matches!(self.role, Role::Leader(_)) {
             self.abdicate();
         } else if !self.in_sync() && !self.is_needed() {
@@ -40,6 +40,15 @@ impl Consensus {
             self.leave_done(true, true);
         } else if self.in_sync() {
             self.hand_over();
+        }
+    }
+
+    /// A leader that need not leave, but should not lead.
+    fn step_aside(&mut self) {
+        if self.should_step_aside() {
+            self.hand_over();
+        } else {
+            self.abdicate();
         }
     }
 

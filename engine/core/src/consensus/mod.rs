@@ -37,6 +37,7 @@ mod door;
 mod elect;
 mod follow;
 mod invariant;
+mod lag;
 mod lead;
 mod leave;
 mod log;
@@ -200,14 +201,15 @@ impl Consensus {
         }
     }
 
-    /// Changes what an operator may change while the brick runs. From the next step on: `peer_us`, the silence after which a
-    /// brick leaves S, and `sync_us`, as in [`Timing`].
+    /// Changes what an operator may change while the brick runs. From the next step on: `peer_us`, `max_lag_us` and `sync_us`
+    /// are those of `timing`.
     ///
     /// Neither is part of a promise. A demotion is a configuration change that needs its quorums however impatient the
     /// leader is, and leases, holds and elections have times of their own, which stay; so bricks need not switch at once.
     /// When `sync_us` becomes `None`, the caller syncs what is written already.
-    pub fn retime(&mut self, peer_us: u64, sync_us: Option<u64>) {
-        (self.timing.peer_us, self.timing.sync_us) = (peer_us, sync_us);
+    pub fn retime(&mut self, timing: &Timing) {
+        let Timing { peer_us, max_lag_us, sync_us, .. } = *timing;
+        self.timing = Timing { peer_us, max_lag_us, sync_us, ..self.timing };
         self.review = true;
     }
 

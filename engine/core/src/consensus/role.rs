@@ -8,6 +8,7 @@ use rfs_model::peer::{Candidacy, Verdict};
 use rfs_model::{Index, NodeId, SeatId};
 
 use super::api::Ticket;
+use super::lag::Pace;
 
 #[derive(Debug)]
 pub(super) enum Role {
@@ -92,6 +93,8 @@ pub(super) struct Lead {
     pub news_us: Option<u64>,
     /// The configuration that witnesses were told of last.
     pub announced: Option<Position>,
+    /// Its own.
+    pub pace: Pace,
 }
 
 /// How a follower is being served.
@@ -133,6 +136,7 @@ pub(super) struct Progress {
     pub goal: (Index, Option<u64>),
     /// Since when it has all but a short tail.
     pub short_us: Option<u64>,
+    pub pace: Pace,
     /// What the last frame told it.
     pub told_committed: Index,
     pub told_durable: Index,
@@ -161,6 +165,7 @@ impl Progress {
             leaving: false,
             goal: (next, None),
             short_us: None,
+            pace: Pace::new(now_us),
             told_committed: Index::ZERO,
             told_durable: Index::ZERO,
             told_sync: Index::ZERO,

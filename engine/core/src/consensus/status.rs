@@ -107,9 +107,20 @@ impl Consensus {
             up: peer.is_some_and(|peer| peer.up),
             matched: progress.map_or(Index::ZERO, |progress| progress.journaled),
             applied: progress.map_or(Index::ZERO, |progress| progress.applied),
+            lag_us: self.known_lag_us(brick),
             heard_us: peer.and_then(|peer| peer.heard_us),
             trust: progress.map_or(Trust::Sound, |progress| progress.trust),
             resync: progress.is_some_and(|progress| progress.mode == Mode::Resync),
+        }
+    }
+
+    /// How long a brick of the set, this one included, has been behind, microseconds; 0 where another brick leads.
+    #[must_use]
+    pub fn known_lag_us(&self, brick: NodeId) -> u64 {
+        match &self.role {
+            Role::Leader(lead) if brick == self.me => self.own_lag_us(lead),
+            Role::Leader(lead) => self.lag_us(lead, brick),
+            Role::Follower(_) | Role::Candidate(_) => 0,
         }
     }
 

@@ -50,7 +50,10 @@ pub struct BrickReport {
     pub rate_bytes_per_s: u64,
     /// `None`: cannot be told.
     pub eta_s: Option<u64>,
-    /// Why it failed, in one line.
+    /// For how long the leader has waited for it to write and apply what it was sent, as far as the leader knows.
+    #[serde(default)]
+    pub lag_ms: u64,
+    /// Why it is closed, in one line.
     pub fault: Option<String>,
 }
 
@@ -130,6 +133,7 @@ mod tests {
             behind_bytes: 0,
             rate_bytes_per_s: 0,
             eta_s: None,
+            lag_ms: 0,
             fault: None,
         });
         VolumeReport {

@@ -84,8 +84,8 @@ pub const OPTIONS: &[VolumeOption] = &[
     VolumeOption {
         key: "max-lag",
         default: "off",
-        kind: Kind::Word(&["off"]),
-        help: "How many bytes a brick may be behind before writers wait: no limit.",
+        kind: Kind::Duration { least_ms: SECOND_MS, most_ms: 600 * SECOND_MS, words: &["off"] },
+        help: "How long a brick of the sync set may be behind in writing before it is taken out and heals; off: no limit.",
     },
     VolumeOption {
         key: "log.retain-bytes",

@@ -35,13 +35,20 @@ pub enum NetError {
     Unresolved(String),
     #[error("{0}")]
     Unexpected(String),
+    /// The daemon there runs no such brick: it stopped itself, or did not open.
+    #[error("{0}")]
+    NoBrick(String),
 }
 
 impl NetError {
-    /// Somebody answered that nobody listens there: evidence that the daemon is gone, unlike silence.
+    /// Somebody answered that nobody listens there: evidence that the brick is gone, unlike silence.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Io(e) if e.kind() == io::ErrorKind::ConnectionRefused)
+        match self {
+            Self::Io(e) => e.kind() == io::ErrorKind::ConnectionRefused,
+            Self::NoBrick(_) => true,
+            _ => false,
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn send_hello(connection: &mut Connection, hello: &Hello) -> Result<()
 /// The dialer's side of a link to `peer`.
 ///
 /// # Errors
-/// [`NetError::Unexpected`] with the other side's own words when it refuses.
+/// With the other side's own words when it refuses: [`NetError::NoBrick`], [`NetError::Unexpected`].
 pub async fn dial_peer(
     connection: &mut Connection,
     me: NodeId,
@@ -132,6 +132,7 @@ pub async fn refuse(connection: &mut Connection, why: Denial) -> NetError {
 
 fn unexpected(hello: Hello) -> NetError {
     match hello {
+        Hello::Refused { why: Denial::NoVolume, text } => NetError::NoBrick(text),
         Hello::Refused { text, .. } => NetError::Unexpected(text),
         other => NetError::Unexpected(format!("an answer out of turn: {other:?}")),
     }

@@ -126,8 +126,24 @@ impl Pool {
         } else {
             report.target = None;
         }
+        self.say_why_closed(&mut report).await;
         report.state = report.judge();
         report
+    }
+
+    /// A brick that is closed on a node that lives: its daemon knows why.
+    async fn say_why_closed(self: &Rc<Self>, report: &mut VolumeReport) {
+        for brick in report.bricks.iter_mut().filter(|b| !b.online && b.fault.is_none()) {
+            if !self.is_connected(brick.node) {
+                continue;
+            }
+            let answer = self.tell_soon(brick.node, &Request::WhyClosed { volume: report.id }).await;
+            if let Some(Reply::Lines(lines)) = answer
+                && let Some(why) = lines.into_iter().next()
+            {
+                (brick.state, brick.fault) = (BrickRole::Failed, Some(why));
+            }
+        }
     }
 
     /// Asks the bricks' nodes, this one first and then whom they call the leader. True: the leader itself has answered.
@@ -202,6 +218,7 @@ fn nobody(id: VolumeId, entry: &VolumeEntry) -> VolumeReport {
         behind_bytes: 0,
         rate_bytes_per_s: 0,
         eta_s: None,
+        lag_ms: 0,
         fault: None,
     });
     VolumeReport {

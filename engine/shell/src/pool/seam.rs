@@ -91,6 +91,12 @@ pub trait Bricks {
     /// Runs a committed brick again, at start-up. On an error the service logs it and goes on without.
     fn open_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>>;
 
+    /// Why a brick of this node that should run does not: it stopped itself, or did not open.
+    fn why_closed(&self, volume: VolumeId) -> Option<String> {
+        let _ = volume;
+        None
+    }
+
     /// Bricks that did not open because of damage that a copy from another brick makes good.
     fn damaged(&self) -> Vec<BrickSpec> {
         Vec::new()

@@ -293,6 +293,9 @@ impl Pool {
             Request::OperateHere { volume, operation } => self.operate_here(volume, operation).await,
             Request::StateHere { volume } => self.state_here(volume),
             Request::ReportHere { volume } => self.report_here(volume),
+            Request::WhyClosed { volume } => {
+                Ok(Reply::Lines(self.bricks.why_closed(volume).into_iter().collect()))
+            }
         }
     }
 

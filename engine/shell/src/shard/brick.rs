@@ -27,6 +27,8 @@ pub struct NodeBricks {
     shards: RefCell<BTreeMap<VolumeId, Rc<Shard>>>,
     /// Bricks that are damaged and wait for another one to lead.
     damaged: RefCell<BTreeMap<VolumeId, PathBuf>>,
+    /// Why bricks did not open, the damaged ones among them.
+    unopened: RefCell<BTreeMap<VolumeId, String>>,
 }
 
 impl NodeBricks {
@@ -71,6 +73,16 @@ impl NodeBricks {
     }
 
     async fn open(&self, volume: VolumeId, path: &Path) -> Result<(), String> {
+        let opened = self.open_unnoted(volume, path).await;
+        let mut unopened = self.unopened.borrow_mut();
+        match &opened {
+            Ok(()) => unopened.remove(&volume),
+            Err(why) => unopened.insert(volume, why.clone()),
+        };
+        opened
+    }
+
+    async fn open_unnoted(&self, volume: VolumeId, path: &Path) -> Result<(), String> {
         if self.shards.borrow().get(&volume).is_some_and(|s| s.end().is_none()) {
             return Ok(());
         }
@@ -161,6 +173,13 @@ impl Bricks for NodeBricks {
         Box::pin(async move { self.open(brick.volume, &brick.path).await })
     }
 
+    fn why_closed(&self, volume: VolumeId) -> Option<String> {
+        match self.shard(volume).and_then(|shard| shard.end()) {
+            Some(End::Failed(why)) => Some(why),
+            _ => self.unopened.borrow().get(&volume).cloned(),
+        }
+    }
+
     fn damaged(&self) -> Vec<BrickSpec> {
         let damaged = self.damaged.borrow();
         damaged.iter().map(|(volume, path)| BrickSpec { volume: *volume, path: path.clone() }).collect()
@@ -176,6 +195,7 @@ impl Bricks for NodeBricks {
     fn delete_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             self.damaged.borrow_mut().remove(&brick.volume);
+            self.unopened.borrow_mut().remove(&brick.volume);
             self.close(brick.volume).await;
             match label_of(&brick.path)? {
                 Some(label) if label.volume == brick.volume => blocking(move || strip(&brick.path)).await,

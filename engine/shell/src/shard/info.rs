@@ -114,21 +114,27 @@ impl Inner {
         self.front.retain_rooms(&in_sync);
     }
 
-    /// Sizes as mounts see them: of the brick with the least space, our own included.
+    /// Sizes as mounts see them: of the brick with the least space, our own included, and of the one with the fewest inodes.
     pub(super) fn statfs(&self) -> Option<Statfs> {
         let own = self.own_info()?.statfs;
         let in_sync = &self.core.config().record.target().in_sync;
         let others =
             in_sync.iter().filter_map(|b| self.infos.of(*b)).map(|i| i.statfs).filter(|s| s.block > 0);
-        let least = others.chain([own]).min_by_key(|s| u64::from(s.block) * s.available)?;
-        let room = room_of(&least);
-        let block = u64::from(least.block.max(1));
-        Some(Statfs { available: (room.bytes / block).min(least.available), ..least })
+        least_of(others.chain([own]))
     }
 
     pub(crate) fn journal_stats(&self) -> Stats {
         self.journal.stats()
     }
+}
+
+fn least_of(all: impl Iterator<Item = Statfs> + Clone) -> Option<Statfs> {
+    let least = all.clone().min_by_key(|s| u64::from(s.block) * s.available)?;
+    let block = u64::from(least.block.max(1));
+    let available = (room_of(&least).bytes / block).min(least.available);
+    let with_inodes = all.filter(|s| s.files > 0).min_by_key(|s| s.files_free).unwrap_or(least);
+    let files_free = if with_inodes.files > 0 { room_of(&with_inodes).inodes } else { 0 };
+    Some(Statfs { available, files: with_inodes.files, files_free, ..least })
 }
 
 /// What may be given away of a disk.

@@ -11,7 +11,7 @@ use rfs_model::options::{Options, SyncMode};
 use rfs_model::volume::VolumeState;
 use rfs_model::{Index, Record, RecordKind};
 
-use super::start::{peer_us, sync_us};
+use super::start::timing;
 use super::{Inner, Shard};
 use crate::pool::ProposeError;
 
@@ -114,7 +114,7 @@ impl Inner {
         let before = std::mem::replace(&mut self.options, Options::of(&state));
         self.state = state;
         self.retain_log();
-        self.core.retime(peer_us(&self.options), sync_us(&self.options));
+        self.core.retime(&timing(&self.options));
         if self.options.sync == SyncMode::Always && before.sync != SyncMode::Always {
             // From here on only what is synced counts as written: that includes what was written before.
             self.sync_now(shard);

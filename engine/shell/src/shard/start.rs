@@ -67,7 +67,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         )));
     }
     let seed = u64::from_le_bytes(random::<8>().map_err(|e| format!("no randomness: {e}"))?);
-    let timing = Timing { peer_us: peer_us(&options), sync_us: sync_us(&options), ..Timing::default() };
+    let timing = timing(&options);
     let core = Consensus::new(now_us, around.me, found.hard.clone(), summary, found.start, timing, seed);
     let tree = match found.start {
         Start::Clean => TreeState::Ready(Box::new(found.tree)),
@@ -126,16 +126,16 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     Ok(shard)
 }
 
-/// [`Timing::peer_us`] as the volume wants it.
-pub(super) fn peer_us(options: &Options) -> u64 {
-    options.peer_timeout_ms * 1000
-}
-
-/// [`Timing::sync_us`] as the volume wants it.
-pub(super) fn sync_us(options: &Options) -> Option<u64> {
-    match options.sync {
-        SyncMode::Always => None,
-        SyncMode::Interval(ms) => Some(ms * 1000),
+/// The protocol's times as the volume wants them.
+pub(super) fn timing(options: &Options) -> Timing {
+    Timing {
+        peer_us: options.peer_timeout_ms * 1000,
+        max_lag_us: options.max_lag_ms.map(|ms| ms * 1000),
+        sync_us: match options.sync {
+            SyncMode::Always => None,
+            SyncMode::Interval(ms) => Some(ms * 1000),
+        },
+        ..Timing::default()
     }
 }
 

@@ -134,6 +134,7 @@ impl Inner {
             behind_bytes,
             rate_bytes_per_s: rate,
             eta_s: (rate > 0).then(|| behind_bytes.div_ceil(rate)),
+            lag_ms: self.core.known_lag_us(place.node) / 1000,
             fault: None,
         }
     }
@@ -161,6 +162,7 @@ impl Inner {
             behind_bytes,
             rate_bytes_per_s: rate,
             eta_s: (rate > 0).then(|| behind_bytes.div_ceil(rate)),
+            lag_ms: self.core.known_lag_us(self.me) / 1000,
             fault: self.failed.clone(),
         }
     }

@@ -43,6 +43,41 @@ fn a_full_volume_says_so_and_can_be_emptied() {
     r.umount("client");
 }
 
+/// A disk may also have room for bytes, and none for another file.
+#[test]
+fn a_volume_without_inodes_says_so_and_can_be_emptied() {
+    let few = Disk::FewInodes { bytes: 512 << 20, inodes: 1500 };
+    let hosts = Cluster::of(&["server1", "server2", "client"]).disk("server1", LARGE).disk("server2", few);
+    let r = Replica::of(hosts.beside_others(), 2);
+    r.mount("client");
+    r.settled();
+    let sh = |script: &str| r.cluster["client"].sh(&format!("cd {MOUNT} && {script}"));
+    let free = |sh: &dyn Fn(&str) -> rfs_cluster::Ran| -> u64 {
+        sh("stat -f -c %d .").ok().trim().parse().expect("a number of inodes")
+    };
+    for round in 0..2 {
+        sh("echo kept > kept && sync kept && mkdir d").ok();
+        let before = free(&sh);
+        assert!((1000..1500).contains(&before), "round {round}: {before} inodes are said to be free");
+        let full = sh("i=0; while echo $i > d/$i; do i=$((i+1)); done");
+        assert!(full.stderr.contains("No space left on device"), "round {round}: {full}");
+        assert!(sh("mkdir e").stderr.contains("No space left on device"), "round {round}");
+        // Bricks say each second what they have.
+        until("statfs says so", SOON, || free(&sh) < 20);
+        sh("echo there is room for bytes >> kept && sync kept && ln kept another && mv another d/0").ok();
+        r.healed(HEALS);
+        r.trees_equal();
+        sh("rm -r d && rm kept").ok();
+        until("there is room again", HEALS, || free(&sh) >= before);
+        let leader = r.leader();
+        r.cluster[leader].stop_brickd(Signal::TERM);
+        r.cluster[leader].start_brickd();
+        r.healed(HEALS);
+    }
+    r.trees_equal();
+    r.umount("client");
+}
+
 /// The file system under a brick has become read-only, as ext4 makes it after an error of the disk.
 #[test]
 fn a_brick_on_a_read_only_disk_stays_out() {

@@ -53,6 +53,8 @@ pub struct Brick {
     pub paused: bool,
     /// Its machine lost power: the next start is a suspect one.
     pub lost_power: bool,
+    /// How long its journal takes for a record.
+    pub journal_us: u64,
 }
 
 /// Who an event happens to.
@@ -101,6 +103,7 @@ impl Net {
             durable: Index(2),
             paused: false,
             lost_power: false,
+            journal_us: MS,
         };
         let register = Register::new(W);
         let mut net = Self {
@@ -481,7 +484,7 @@ impl Net {
         let disk = &mut self.bricks[n].disk;
         assert_eq!(at.index, disk.last().next(), "appended out of turn");
         disk.log.push(rec);
-        self.at(MS, self.life(n), Event::Journaled(at));
+        self.at(self.bricks[n].journal_us, self.life(n), Event::Journaled(at));
     }
 
     fn send(&mut self, n: usize, to: NodeId, message: PeerMessage, recs: Vec<Rec>) {

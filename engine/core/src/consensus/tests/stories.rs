@@ -5,7 +5,7 @@ use rfs_model::peer::WitnessReply;
 use rfs_model::{Index, SeatId};
 
 use super::net::{MS, Net, node};
-use crate::consensus::api::{Input, Received, RoleView, Ticket, WaitReason};
+use crate::consensus::api::{Input, Received, RoleView, Ticket, Timing, WaitReason};
 
 /// Until a leader other than `not` has committed a new record; the time it took, ms.
 fn pause(net: &mut Net, not: Option<usize>) -> u64 {
@@ -84,7 +84,8 @@ fn a_frozen_witness_does_not_get_the_seat_back_before_it_answers() {
 fn a_peer_timeout_may_change_while_a_brick_is_silent() {
     let (mut net, leader) = ready(2, true);
     let retime = |net: &mut Net, ms: u64| {
-        (0..2).for_each(|n| net.bricks[n].core.as_mut().unwrap().retime(ms * MS, Some(100 * MS)));
+        let timing = Timing { peer_us: ms * MS, ..Timing::default() };
+        (0..2).for_each(|n| net.bricks[n].core.as_mut().unwrap().retime(&timing));
     };
     retime(&mut net, 60_000);
     net.isolate(1 - leader);
@@ -96,6 +97,48 @@ fn a_peer_timeout_may_change_while_a_brick_is_silent() {
     retime(&mut net, 500);
     assert!(net.until(1_000, "it goes on alone", alone) <= 300);
     write(&mut net);
+}
+
+fn in_sync(net: &Net, n: usize) -> bool {
+    let leader = net.leader().and_then(|leader| net.core(leader));
+    leader.is_some_and(|core| core.config().record.target().has(node(n)))
+}
+
+#[test]
+fn a_slow_brick_leaves_where_the_operator_set_a_limit() {
+    for slow_leader in [false, true] {
+        let (mut net, leader) = ready(2, true);
+        let slow = if slow_leader { leader } else { 1 - leader };
+        net.bricks[slow].journal_us = 3_000 * MS;
+        let write_for = |net: &mut Net, ms: u64| {
+            (0..ms / 50).for_each(|_| {
+                net.leader().and_then(|n| net.propose(n));
+                net.run(50);
+            });
+        };
+        write_for(&mut net, 6_000);
+        assert_eq!(
+            (net.leader(), in_sync(&net, slow)),
+            (Some(leader), true),
+            "by default it may be as slow as it likes"
+        );
+        let lag = net.core(leader).unwrap().known_lag_us(node(slow));
+        assert!((1_000 * MS..7_000 * MS).contains(&lag), "it is seen to be slow: {lag} us");
+        let timing = Timing { max_lag_us: Some(2_000 * MS), ..Timing::default() };
+        (0..2).for_each(|n| net.bricks[n].core.as_mut().unwrap().retime(&timing));
+        write_for(&mut net, 12_000);
+        assert_eq!(
+            (net.leader(), in_sync(&net, slow)),
+            (Some(1 - slow), false),
+            "slow leader: {slow_leader}"
+        );
+        write(&mut net);
+        net.bricks[slow].journal_us = MS;
+        write_for(&mut net, 30_000);
+        assert!(!in_sync(&net, slow), "it must show for a while that it keeps up");
+        net.until(60_000, "it is back", |net| in_sync(net, slow));
+        net.until(5_000, "healed", Net::settled);
+    }
 }
 
 #[test]

@@ -142,6 +142,7 @@ impl ReplicaSet for FakeSet {
             behind_bytes: 0,
             rate_bytes_per_s: 0,
             eta_s: None,
+            lag_ms: 0,
             fault: None,
         });
         let bricks: Vec<BrickReport> = bricks.collect();
