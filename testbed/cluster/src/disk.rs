@@ -35,7 +35,7 @@ impl Disk {
     }
 
     pub(crate) fn is_image(self) -> bool {
-        self.at_start() == DataDisk::Image
+        matches!(self, Disk::Image { .. } | Disk::FewInodes { .. })
     }
 }
 
