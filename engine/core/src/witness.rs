@@ -4,7 +4,7 @@
 //!
 //! | request | granted when |
 //! |---|---|
-//! | vote | its term is not an old one; no heartbeat was acknowledged within 250 ms; the candidate's last configuration is at least the stored one; the vote of that term is free or the candidate's own |
+//! | vote | its term is not an old one; no heartbeat was acknowledged within 250 ms; the candidate's last configuration is at least the stored one; its log is of the lineage that it stands in; the vote of that term is free or the candidate's own |
 //! | store | the leader's term is not an old one; the record is at least the stored one, or the leader a later one than it was stored by |
 //! | heartbeat | the leader's term is not an old one |
 //!
@@ -102,7 +102,8 @@ impl Witness {
         if now_us < self.held_until_us && ask.released < self.held_for {
             return Verdict::Held { retry_us: self.held_until_us - now_us };
         }
-        if ask.config < self.stored_at() {
+        let abandoned = ask.last.term.max(ask.config.term).lineage() < ask.term.lineage();
+        if ask.config < self.stored_at() || abandoned {
             return Verdict::OldConfig;
         }
         let taken = register.voted_for.is_some_and(|brick| brick != ask.candidate);

@@ -155,6 +155,31 @@ pub enum DownCause {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+/// Where the operator wants the witness seat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SeatWish {
+    /// With the best class that is connected.
+    #[default]
+    Best,
+    /// With a machine of this name, whenever one is connected; while none is, as [`SeatWish::Best`].
+    Host(String),
+    /// Vacant.
+    Nobody,
+}
+
+/// What can be done for a volume all of whose bricks have lost power while one of them is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailLoss {
+    /// Nothing keeps this brick from being led, or from leading, but time; or something else than a power loss does.
+    NotNeeded,
+    /// Not everybody has answered yet.
+    Unknown,
+    /// This brick has more in its log, or as much and a vote: ask there.
+    Better(NodeId),
+    /// This brick has the best log of those that answer: `present` bricks of S of `of`.
+    Best { present: usize, of: usize },
+}
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
@@ -241,8 +266,15 @@ pub enum Input<'a> {
     Members {
         bricks: Vec<NodeId>,
     },
-    /// The operator overrules the votes (`volume promote`): this brick goes on alone, in a new lineage.
+    /// The operator overrules the votes (`volume promote`): this brick goes on alone, in a new lineage. Ignored by a brick
+    /// with a new disk. The caller has seen that nobody leads who could go on.
     Promote,
+    /// The opposite of `Leave`, once that is over: this brick may enter S again.
+    Rejoin,
+    /// Where the operator wants the witness seat. On every brick: each may lead some day.
+    SeatWish {
+        wish: SeatWish,
+    },
 }
 
 /// What the shell must do, in this order.
@@ -313,8 +345,9 @@ pub enum Effect {
     NeedsResync {
         to: NodeId,
     },
-    /// This brick has committed records after `common` that the leader lacks: set them aside, wait for a full copy. Another
-    /// lineage abandoned them; or all of S lost power, and a learner has what was committed and never durable.
+    /// This brick has records after `common` that the leader lacks and that are not the leader's to cut: set them aside, wait
+    /// for a full copy. Another lineage abandoned them, committed or not; or all of S lost power, and a learner has what was
+    /// committed and never durable.
     Diverged {
         common: Index,
     },
@@ -427,4 +460,6 @@ pub struct Mutations {
     pub commit_old_terms: bool,
     /// Messages leave before the hard state is saved.
     pub speak_before_saved: bool,
+    /// A brick whose log is of an abandoned lineage stands for election in the new one.
+    pub abandoned_stands: bool,
 }

@@ -64,6 +64,8 @@ impl Consensus {
             Input::Installed { at, config } => self.installed(at, config),
             Input::Members { bricks } => self.members(bricks),
             Input::Promote => self.promote(),
+            Input::Rejoin => self.rejoin(),
+            Input::SeatWish { wish } => self.wish_seat(wish),
         }
     }
 
@@ -294,7 +296,7 @@ impl Consensus {
         self.become_follower(self.hard.term.max(at.term), None);
     }
 
-    /// The operator's word: a new lineage, in which this brick is all of S. Its first term is another for each brick, should
+    /// The operator's word: a new lineage, in which this brick is all of S. The lineage is another one for each brick, should
     /// two operators have the same thought. Witnesses are told, so that they help the abandoned lineage no more.
     fn promote(&mut self) {
         let mut config = self.record().target().clone();
@@ -303,15 +305,34 @@ impl Consensus {
         if matches!(self.role, Role::Leader(_)) {
             return;
         }
-        let term = Term::new(Lineage(self.hard.term.lineage().0 + 1), 1 + place as u32);
+        let term = Term::new(next_lineage(self.hard.term.lineage(), place, self.me), 1);
         self.become_follower(term, None);
         self.hard.voted_for = Some(self.me);
         (config.in_sync, config.seat) = (vec![self.me], None);
         self.become_leader(Some(ConfigRecord::Final { config }));
     }
 
+    /// Leaving was called off: this brick may enter S again.
+    fn rejoin(&mut self) {
+        self.leave = None;
+        self.ack_soon();
+        self.review = true;
+    }
+
     /// Announces that a read can go nowhere.
     pub(super) fn refuse_reads(&mut self, tickets: impl IntoIterator<Item = Ticket>) {
         self.out.extend(tickets.into_iter().map(|ticket| Effect::ReadRefused { ticket }));
     }
+}
+
+/// The lineage that a brick begins: above `old`, and never one that another brick begins above `old` or anything before it.
+/// The count of promotions in the upper half sorts; below it stand the brick's place in the set, which tells bricks of one
+/// configuration apart, and bits of its identity, for bricks that know different ones.
+fn next_lineage(old: Lineage, place: usize, me: NodeId) -> Lineage {
+    const { assert!(rfs_model::limits::BRICKS <= 4, "two bits hold a place") };
+    let hash =
+        me.0.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    let count = (old.0 >> 16) + 1;
+    assert!(count <= 0xffff, "lineages are used up");
+    Lineage(count << 16 | (hash >> 16 & 0xfffc) | place as u32 & 3)
 }

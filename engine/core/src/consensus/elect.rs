@@ -20,7 +20,14 @@ impl Consensus {
     /// Whether this brick may ask for votes at all.
     pub(super) fn can_stand(&self) -> bool {
         let counts = self.in_sync() || self.is_needed() || self.mutations.demoted_serves;
-        counts && self.hard.trust != Trust::Blank
+        counts && self.hard.trust != Trust::Blank && !self.is_abandoned()
+    }
+
+    /// Whether this brick has heard of a lineage that its log is not of: an operator has abandoned what it has. It waits for
+    /// a leader of that lineage, however alone it is.
+    pub(super) fn is_abandoned(&self) -> bool {
+        let own = self.log.last_position().term.max(self.entry().at.term);
+        own.lineage() < self.hard.term.lineage() && !self.mutations.abandoned_stands
     }
 
     /// Whether this brick is no longer of S by a configuration that may not be committed: it may be the only one that has it,

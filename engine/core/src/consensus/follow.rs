@@ -17,7 +17,7 @@ enum Fit {
     From { index: Index, cut: bool },
     /// The record before them is missing or another one.
     No { hint: Position },
-    /// This brick has committed what the leader does not have.
+    /// This brick has committed what the leader does not have, or has a tail of another lineage.
     Diverged { common: Index },
 }
 
@@ -124,8 +124,16 @@ impl Consensus {
         match fresh {
             None => Fit::Known,
             Some(meta) if meta.index <= self.marks.committed => self.diverged(meta.index.prev()),
+            // Whether anybody was promised that tail, only the abandoned lineage knows.
+            Some(meta) if self.of_another_lineage(meta) => Fit::Diverged { common: meta.index.prev() },
             Some(meta) => Fit::From { index: meta.index, cut: meta.index <= self.log.last() },
         }
+    }
+
+    /// Whether what a record would replace was written under a lineage that the leader's has abandoned.
+    fn of_another_lineage(&self, meta: &Meta) -> bool {
+        let own = self.log.term_at(meta.index).map(Term::lineage);
+        own.is_some_and(|own| own < self.hard.term.lineage())
     }
 
     /// The leader lacks what is committed here. Another lineage may have abandoned it; or all of S lost power, and what only

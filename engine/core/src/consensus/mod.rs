@@ -21,7 +21,10 @@
 //! 6. **Leases** (§6.4): 200 ms from sending a heartbeat, held from so many voters that no election quorum is free.
 //! 7. **Power loss** [4]: a suspect brick has no vote and is no candidate, and its acknowledgements do not count, until a
 //!    leader vouches. It may lead, and be led by another suspect one, when *all* of S votes. See [`suspect`].
-//! 8. **Durability of the core's own state** [4]: a message that depends on the hard state waits for its fsync ([`save`]).
+//! 8. **Lineages** [2]: `promote` makes a brick all of S in a lineage that sorts above every term. Who has heard of a lineage
+//!    that its own log is not of stands for no election and gets no vote; what it has beyond the common point is not cut
+//!    but reported ([`api::Effect::Diverged`]).
+//! 9. **Durability of the core's own state** [4]: a message that depends on the hard state waits for its fsync ([`save`]).
 //!
 //! # What the shell promises
 //!
@@ -56,7 +59,7 @@ mod vote;
 
 use std::collections::BTreeMap;
 
-use api::{Effect, HardState, LogSummary, Mutations, Start, Timing, Trust, Watermarks};
+use api::{Effect, HardState, LogSummary, Mutations, SeatWish, Start, Timing, Trust, Watermarks};
 use log::Log;
 use rfs_model::config::{ConfigEntry, ConfigRecord};
 use rfs_model::peer::PeerMessage;
@@ -105,6 +108,7 @@ pub struct Consensus {
     sync_issued: Index,
     last_sync_us: u64,
     leave: Option<leave::Leaving>,
+    seat_wish: SeatWish,
     /// Something happened that may call for another configuration.
     review: bool,
     /// Number of the next request for a read index. Begins anywhere (`nonce`): no answer to an earlier life fits.
@@ -163,6 +167,7 @@ impl Consensus {
             sync_issued: marks.synced,
             last_sync_us: now_us,
             leave: None,
+            seat_wish: SeatWish::Best,
             review: false,
             read_ticket: nonce >> 2,
             out: Vec::new(),

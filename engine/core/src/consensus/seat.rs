@@ -5,12 +5,15 @@ use rfs_model::config::{Config, Seat};
 use rfs_model::peer::WitnessRequest;
 
 use super::Consensus;
-use super::api::Effect;
+use super::api::{Effect, SeatWish};
 use super::role::{Role, SeatState};
 
 impl Consensus {
     /// The holder for an S that needs one now: the one there is, if it answers, else the best that is connected.
     pub(super) fn seat_for(&self, current: Option<&Seat>) -> Option<Seat> {
+        if self.seat_wish == SeatWish::Nobody {
+            return None;
+        }
         let held = current.filter(|seat| self.seats.get(&seat.id).is_some_and(|s| s.up && !s.releasing));
         held.or_else(|| self.best_seat(0, None)).or(current).cloned()
     }
@@ -22,7 +25,29 @@ impl Consensus {
             there && self.now_us >= seat.since_us + connected_us
         };
         let seats = self.seats.values().filter(ready).map(|state| &state.seat);
-        seats.min_by_key(|seat| (seat.class, seat.id))
+        seats.min_by_key(|seat| (!self.is_wished(seat), seat.class, seat.id))
+    }
+
+    /// Whether the operator has named this machine.
+    fn is_wished(&self, seat: &Seat) -> bool {
+        matches!(&self.seat_wish, SeatWish::Host(host) if *host == seat.host)
+    }
+
+    /// Whether a machine is better for the seat than its holder: named by the operator, or else of a better class.
+    fn is_better(&self, seat: &Seat, than: &Seat) -> bool {
+        (!self.is_wished(seat), seat.class) < (!self.is_wished(than), than.class)
+    }
+
+    /// The operator wants the seat elsewhere.
+    pub(super) fn wish_seat(&mut self, wish: SeatWish) {
+        if self.seat_wish != wish {
+            self.seat_wish = wish;
+            self.review = true;
+            // What the operator wants waits for no pause.
+            if let Role::Leader(lead) = &mut self.role {
+                lead.seat_moved_us = None;
+            }
+        }
     }
 
     /// Moves the seat to a better holder, or away from one that is silent or about to go.
@@ -54,6 +79,9 @@ impl Consensus {
             return None;
         }
         let current = config.seat.as_ref();
+        if self.seat_wish == SeatWish::Nobody {
+            return current.map(|_| None);
+        }
         let best = self.best_seat(self.timing.seat_ready_us, current.map(|seat| seat.id));
         let Some(current) = current else { return best.map(|seat| Some(seat.clone())) };
         let holder = self.seats.get(&current.id);
@@ -63,7 +91,7 @@ impl Consensus {
         let heard = holder.and_then(|holder| holder.heard_us).unwrap_or(0).max(lead.since_us);
         let silent = self.now_us >= heard + self.timing.seat_silent_us;
         let paused = lead.seat_moved_us.is_some_and(|at| self.now_us < at + self.timing.seat_pause_us);
-        let better = best.filter(|seat| !paused && (silent || seat.class < current.class))?;
+        let better = best.filter(|seat| !paused && (silent || self.is_better(seat, current)))?;
         Some(Some(better.clone()))
     }
 
@@ -76,8 +104,20 @@ impl Consensus {
             return false;
         }
         let current = config.seat.as_ref();
+        if self.seat_wish == SeatWish::Nobody {
+            return current.is_some();
+        }
         let best = self.best_seat(0, current.map(|seat| seat.id));
-        best.is_some_and(|best| current.is_none_or(|current| best.class < current.class))
+        best.is_some_and(|best| current.is_none_or(|current| self.is_better(best, current)))
+    }
+
+    /// The machines that could hold the seat now: connected to this brick, the best one first.
+    #[must_use]
+    pub fn seat_candidates(&self) -> Vec<Seat> {
+        let up = self.seats.values().filter(|seat| seat.up && !seat.silent && !seat.releasing);
+        let mut all: Vec<_> = up.map(|state| state.seat.clone()).collect();
+        all.sort_by_key(|seat| (seat.class, seat.id));
+        all
     }
 
     /// A holder asks to be relieved.

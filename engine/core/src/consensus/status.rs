@@ -6,7 +6,7 @@ use rfs_model::peer::Verdict;
 use rfs_model::{Index, NodeId, Term};
 
 use super::Consensus;
-use super::api::{PeerView, RoleView, WaitReason, Waiting, Watermarks};
+use super::api::{PeerView, RoleView, TailLoss, WaitReason, Waiting, Watermarks};
 use super::role::{Mode, Role};
 
 /// Attempts to be elected after which a brick says that it is blocked.
@@ -129,6 +129,11 @@ impl Consensus {
     pub fn waiting_for(&self) -> Waiting {
         match &self.role {
             Role::Follower(follower) if follower.leader.is_some() => Waiting::nobody(WaitReason::None),
+            Role::Follower(_) if self.is_abandoned() => Waiting {
+                reason: WaitReason::Behind,
+                bricks: self.record().target().bricks.iter().copied().filter(|b| *b != self.me).collect(),
+                seat: false,
+            },
             Role::Follower(_) if self.can_stand() => Waiting::nobody(WaitReason::Election),
             Role::Follower(_) => self.wait_for_all(WaitReason::Behind),
             Role::Candidate(campaign) => self.wait_for_votes(campaign),
@@ -162,6 +167,35 @@ impl Consensus {
         let silent = |id| campaign.seats.get(&id) != Some(&Verdict::Granted);
         let seat = self.hard.trust == Trust::Sound && self.voting_seats().into_iter().any(silent);
         Waiting { reason, bricks, seat }
+    }
+
+    /// Whether this brick could go on without the bricks of S that do not answer, and what that means.
+    #[must_use]
+    pub fn tail_loss(&self) -> TailLoss {
+        let campaign = match &self.role {
+            _ if self.hard.trust != Trust::Suspect || !self.can_stand() => return TailLoss::NotNeeded,
+            Role::Leader(_) => return TailLoss::NotNeeded,
+            Role::Follower(follower) if follower.leader.is_some() => return TailLoss::NotNeeded,
+            Role::Follower(_) => return TailLoss::Unknown,
+            Role::Candidate(campaign) => campaign,
+        };
+        match self.wait_for_votes(campaign).reason {
+            WaitReason::Suspect => {}
+            WaitReason::Election => return TailLoss::Unknown,
+            _ => return TailLoss::NotNeeded,
+        }
+        let in_sync = &self.record().target().in_sync;
+        let up = |brick: &NodeId| self.peers.get(brick).is_some_and(|peer| peer.up);
+        let verdict = |brick: &NodeId| campaign.votes.get(brick).map(|vote| vote.verdict);
+        let others = || in_sync.iter().filter(|brick| **brick != self.me);
+        if let Some(better) = others().find(|brick| verdict(brick) == Some(Verdict::OldLog)) {
+            return TailLoss::Better(*better);
+        }
+        if others().any(|brick| up(brick) && verdict(brick).is_none()) {
+            return TailLoss::Unknown;
+        }
+        let granted = others().filter(|brick| verdict(brick) == Some(Verdict::Granted)).count();
+        TailLoss::Best { present: granted + 1, of: in_sync.len() }
     }
 
     fn wait_for_acks(&self, lead: &super::role::Lead) -> Waiting {

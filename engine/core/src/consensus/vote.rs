@@ -6,7 +6,7 @@
 //! | leads, or acknowledged a heartbeat less than 250 ms ago (unless that leader gave up its lease) | `Held` |
 //! | has a new disk | `Blank` |
 //! | voted for another in that term | `Taken` |
-//! | has more in its log | `OldLog` |
+//! | has more in its log, or the candidate's is not of the lineage that it stands in | `OldLog` |
 //! | else | `Granted`, with its trust: a suspect's vote counts only when all of S voted |
 
 use rfs_model::NodeId;
@@ -58,7 +58,13 @@ impl Consensus {
         if ask.term == self.hard.term && taken {
             return Verdict::Taken;
         }
-        if ask.last < self.log.last_position() { Verdict::OldLog } else { Verdict::Granted }
+        // Who stands in a lineage has a record of it.
+        let abandoned = ask.last.term.max(ask.config.term).lineage() < ask.term.lineage();
+        if ask.last < self.log.last_position() || (abandoned && !self.mutations.abandoned_stands) {
+            Verdict::OldLog
+        } else {
+            Verdict::Granted
+        }
     }
 
     /// How long a promise still binds this brick towards the candidate.

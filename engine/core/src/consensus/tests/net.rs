@@ -55,6 +55,8 @@ pub struct Brick {
     pub lost_power: bool,
     /// How long its journal takes for a record.
     pub journal_us: u64,
+    /// What this brick was told to set aside: the record before it.
+    pub set_aside: Option<Index>,
 }
 
 /// Who an event happens to.
@@ -104,6 +106,7 @@ impl Net {
             paused: false,
             lost_power: false,
             journal_us: MS,
+            set_aside: None,
         };
         let register = Register::new(W);
         let mut net = Self {
@@ -205,6 +208,29 @@ impl Net {
         let all: Vec<_> = (0..self.bricks.len()).map(node).collect();
         self.bricks[n].disk = Disk::blank(&all);
         (self.bricks[n].committed, self.bricks[n].applied) = (Index::ZERO, Index::ZERO);
+    }
+
+    /// One more machine with an empty brick, which no configuration knows yet; its number.
+    pub fn add_brick(&mut self) -> usize {
+        let n = self.bricks.len();
+        let all: Vec<_> = (0..=n).map(node).collect();
+        self.bricks.push(Brick {
+            disk: Disk::blank(&all),
+            core: None,
+            life: 0,
+            committed: Index::ZERO,
+            applied: Index::ZERO,
+            left: None,
+            asked: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            durable: Index::ZERO,
+            paused: false,
+            lost_power: false,
+            journal_us: MS,
+            set_aside: None,
+        });
+        self.start(n);
+        n
     }
 
     pub fn stop_witness(&mut self) {
@@ -332,6 +358,11 @@ impl Net {
         disk.hard = self.bricks[other].disk.hard.clone();
         (disk.journaled, disk.synced, disk.checkpoint) = (upto, upto, upto);
         let (at, config) = (disk.get(upto).at, disk.log.iter().rev().find_map(|rec| rec.config.clone()));
+        let own = &self.bricks[other].disk.log;
+        let common = own.iter().zip(&disk.log).take_while(|(a, b)| a == b).count();
+        if own.len() > common {
+            self.bricks[other].set_aside = Some(Index(common as u64));
+        }
         (self.bricks[other].committed, self.bricks[other].applied) = (upto, upto);
         self.bricks[other].disk = disk;
         self.step(other, Input::Installed { at, config: config.expect("a genesis") });
@@ -368,6 +399,13 @@ impl Net {
             core.step(self.now, input, &mut effects);
         }
         effects
+    }
+
+    /// The operator's word, to one brick.
+    pub fn promote(&mut self, n: usize) {
+        self.oracle.forked = true;
+        self.step(n, Input::Promote);
+        self.step(n, Input::EndOfTurn);
     }
 
     pub fn step(&mut self, n: usize, input: Input<'_>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rfs_model::config::Position;
-use rfs_model::{Index, NodeId, Term};
+use rfs_model::{Index, Lineage, NodeId, Term};
 
 use super::disk::{Disk, Rec};
 
@@ -15,6 +15,10 @@ pub struct Oracle {
     /// Everything up to here was said to be durable.
     pub durable: Index,
     pub highest: Index,
+    /// An operator has begun another lineage: what an older one commits beside it counts for nothing.
+    pub forked: bool,
+    /// The lineage of what each brick committed last.
+    lineages: BTreeMap<NodeId, Lineage>,
     /// Unsynced records may legitimately vanish once more bricks lost power than a quorum bears.
     pub may_lose_unsynced: bool,
 }
@@ -31,6 +35,9 @@ impl Oracle {
         for index in disk.checkpoint.0.min(known.0) + 1..=upto.0 {
             self.commit_one(who, disk.get(Index(index)));
         }
+        let lineage = disk.get(upto).at.term.lineage();
+        let before = self.lineages.insert(who, lineage).unwrap_or_default();
+        assert!(before <= lineage, "{who} commits in lineage {} after {}", lineage.0, before.0);
         self.highest = self.highest.max(upto);
     }
 
@@ -38,6 +45,12 @@ impl Oracle {
         let index = rec.at.index;
         match self.committed.get(&index) {
             Some(known) if known == rec => {}
+            Some(known) if self.forked && known.at.term.lineage() > rec.at.term.lineage() => {}
+            Some(known) if self.forked && known.at.term.lineage() < rec.at.term.lineage() => {
+                self.committed.split_off(&index);
+                self.highest = index;
+                self.committed.insert(index, rec.clone());
+            }
             Some(known) => {
                 let lost = self.may_lose_unsynced && index > self.durable && known.at.term < rec.at.term;
                 assert!(lost, "{who} commits {rec:?}, but {known:?} was committed");
