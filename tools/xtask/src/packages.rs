@@ -19,6 +19,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("rsync", "rsync"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
+    ("mkfs.btrfs", "btrfs-progs"),
 ];
 
 /// Installs what is missing, and says so.

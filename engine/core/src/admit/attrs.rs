@@ -3,7 +3,7 @@
 use rfs_model::client::{SetTime, WantAttr};
 use rfs_model::{FileKind, InodeId, Op, Refusal, SetAttr, Timestamp};
 
-use super::scene::{Judged, Ruling, Scene};
+use super::scene::{Inode, Judged, Ruling, Scene};
 
 /// [`Mutation::SetAttr`](rfs_model::client::Mutation::SetAttr).
 pub(super) fn set_attr(scene: &Scene<'_>, id: InodeId, want: &WantAttr) -> Judged {
@@ -20,8 +20,13 @@ pub(super) fn set_attr(scene: &Scene<'_>, id: InodeId, want: &WantAttr) -> Judge
     if want.mode.is_some() && inode.kind == FileKind::Symlink {
         return Err(Refusal::NotSupported.into());
     }
+    let owned = want.uid.is_some() || want.gid.is_some();
     let set = SetAttr {
-        mode: want.mode.map(|mode| mode & 0o7777),
+        mode: match want.mode {
+            Some(mode) => Some(mode & 0o7777),
+            None if owned => kept_mode(scene, &inode)?,
+            None => None,
+        },
         uid: want.uid,
         gid: want.gid,
         size: want.size,
@@ -31,6 +36,16 @@ pub(super) fn set_attr(scene: &Scene<'_>, id: InodeId, want: &WantAttr) -> Judge
     };
     let op = Op::SetAttr { id, set };
     Ok(Ruling { kind: Some(inode.kind), size: want.size, ..Ruling::free(op) })
+}
+
+/// A file that changes hands keeps setuid and setgid, of which the kernel of a brick deprives it: a brick that crashes then
+/// must find in the record what to restore.
+fn kept_mode(scene: &Scene<'_>, inode: &Inode) -> Judged<Option<u32>> {
+    if matches!(inode.kind, FileKind::Dir | FileKind::Symlink) {
+        return Ok(None);
+    }
+    let mode = scene.settled(inode.id)?.mode & 0o7777;
+    Ok((mode & 0o6000 != 0).then_some(mode))
 }
 
 fn time(scene: &Scene<'_>, want: Option<SetTime>) -> Judged<Option<Timestamp>> {

@@ -13,10 +13,11 @@ const REPLACE: u32 = 2;
 const NAME_BYTES: usize = 255;
 const CAPABILITY: &[u8] = b"security.capability";
 
-/// Whether mounts never see the attribute: it is the brick's own.
+/// Whether mounts never see the attribute: it is the brick's own, or it is how a brick's xfs shows ACLs once more
+/// (`trusted.SGI_ACL_FILE`, `trusted.SGI_ACL_DEFAULT`), which other file systems would take for something else.
 #[must_use]
 pub fn is_hidden(name: &[u8]) -> bool {
-    name.starts_with(b"trusted.rfs.")
+    name.starts_with(b"trusted.rfs.") || name.starts_with(b"trusted.SGI_ACL_")
 }
 
 /// [`Mutation::SetXattr`](rfs_model::client::Mutation::SetXattr).
@@ -151,6 +152,7 @@ mod tests {
             (b"system.posix_acl_access", Ok(())),
             (b"system.posix_acl_default", Ok(())),
             (b"trusted.rfs.id", Err(Refusal::NotPermitted)),
+            (b"trusted.SGI_ACL_FILE", Err(Refusal::NotPermitted)),
             (b"user.", Err(Refusal::Invalid)),
             (b"user.a\0b", Err(Refusal::Invalid)),
             (b"", Err(Refusal::Range)),

@@ -94,7 +94,7 @@ impl Tree {
             run: std::cell::RefCell::default(),
             found: std::collections::HashMap::new(),
             told: super::foreign::Told::default(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             trip: std::cell::Cell::new(None),
             root: root.clone(),
         };

@@ -50,7 +50,7 @@ pub enum Fault {
     #[error("this volume cannot do {0} here")]
     Unsupported(&'static str),
     /// Recovery's crash tests stop a brick between two system calls.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     #[error("stopped by the test")]
     Tripped,
 }

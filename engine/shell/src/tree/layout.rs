@@ -17,8 +17,6 @@ pub const LOST_AND_FOUND: &str = "lost+found";
 /// The xattr that carries an inode's identity.
 pub const ID_XATTR: &[u8] = b"trusted.rfs.id";
 pub(super) const ID_XATTR_C: &std::ffi::CStr = c"trusted.rfs.id";
-/// Prefix of the xattrs that mounts never see.
-pub const PRIVATE_XATTR: &[u8] = b"trusted.rfs.";
 pub const ACL_ACCESS: &[u8] = b"system.posix_acl_access";
 pub const ACL_DEFAULT: &[u8] = b"system.posix_acl_default";
 
@@ -34,8 +32,8 @@ pub fn is_private(parent: InodeId, name: &[u8]) -> bool {
     parent == InodeId::ROOT && (name == PRIVATE.as_bytes() || name == LOST_AND_FOUND.as_bytes())
 }
 
-/// Whether mounts never see the xattr.
+/// Whether mounts never see the xattr, and copies leave it out: [`rfs_core::admit::is_hidden`].
 #[must_use]
 pub fn is_private_xattr(name: &[u8]) -> bool {
-    name.starts_with(PRIVATE_XATTR)
+    rfs_core::admit::is_hidden(name)
 }

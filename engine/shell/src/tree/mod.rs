@@ -34,11 +34,13 @@ mod view;
 mod xattr;
 mod xattrat;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,13 +107,13 @@ pub struct Tree {
     files: RefCell<LruCache<InodeId, Arc<Handle>>>,
     listings: RefCell<Listings>,
     /// Times that are to be set when the batch ends.
-    times: RefCell<HashMap<InodeId, Times>>,
+    times: RefCell<BTreeMap<InodeId, Times>>,
     /// Adjacent writes that are not in the file yet.
     run: RefCell<Run>,
     /// Where recovery has found what is not where the index says.
     found: HashMap<InodeId, Place>,
     told: foreign::Told,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     trip: std::cell::Cell<Option<u64>>,
 }
 
@@ -149,7 +151,7 @@ impl Tree {
     }
 
     /// Counts a system call that changes the disk: a test may stop the brick before any of them.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     fn step(&self) -> Result<(), Fault> {
         match self.trip.get() {
             Some(0) => Err(Fault::Tripped),
@@ -161,7 +163,7 @@ impl Tree {
         }
     }
 
-    #[cfg(not(test))]
+    #[cfg(not(any(test, feature = "testing")))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
     fn step(&self) -> Result<(), Fault> {
         Ok(())

@@ -193,6 +193,17 @@ fn what_is_stamped_is_absolute() {
     let Some(Op::SetAttr { set, .. }) = t.rig.log.last().map(|s| &s.op) else { panic!("no record") };
     assert_eq!((set.mode, set.size, set.atime, set.mtime), (Some(0o644), Some(3), now, now));
 
+    for (mode, kept) in [(0o4755, Some(0o4755)), (0o755, None)] {
+        for want in [
+            WantAttr { mode: Some(mode), ..WantAttr::default() },
+            WantAttr { uid: Some(3), ..WantAttr::default() },
+        ] {
+            t.rig.call(A, Mutation::SetAttr { id: t.f, want }).unwrap();
+        }
+        let Some(Op::SetAttr { set, .. }) = t.rig.log.last().map(|s| &s.op) else { panic!("no record") };
+        assert_eq!((set.uid, set.mode), (Some(3), kept), "chown of {mode:o}");
+    }
+
     t.rig.now = Timestamp { secs: 1500, nanos: 0 };
     t.rig.call(A, append(t.f, "xy")).unwrap();
     let last = t.rig.log.last().unwrap();

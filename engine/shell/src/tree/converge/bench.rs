@@ -15,7 +15,7 @@ use crate::tree::resolve::orphan_place;
 use crate::tree::{Fault, Tree};
 
 /// A new inode in limbo that has no identity yet, or has just got it.
-const NEW: &[u8] = b".new";
+pub(super) const NEW: &[u8] = b".new";
 
 fn place_at(slot: &Slot) -> Place {
     Place::new(slot.0, &slot.1)

@@ -9,6 +9,7 @@ use rfs_core::converge::Plan;
 use rfs_model::{FileKind, Index, InodeId, Timestamp};
 
 use super::Recovery;
+use super::bench::NEW;
 use crate::tree::entry::{Entry, Place};
 use crate::tree::layout::{LIMBO_DIR, ORPHANS_DIR};
 use crate::tree::listing::names_of;
@@ -123,6 +124,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// The inodes in limbo or among the orphans. What has no identity there was being made when the crash came: it goes.
+    /// What has one and is not named by it was being made, too, and may hold data already: it gets its name.
     pub(super) fn aside(&mut self, parent: InodeId) -> Result<Vec<InodeId>, Fault> {
         let wrong = |e| Fault::system("list", self.tree.path_of(parent), e);
         let scan = self.tree.dir(parent)?.scan().map_err(wrong)?;
@@ -133,6 +135,10 @@ impl<'a> Recovery<'a> {
             let place = Place { parent, name };
             match self.tree.occupant(&place)?.flatten() {
                 Some(id) if id.to_string().as_bytes() == &*place.name => out.push(id),
+                Some(id) if *place.name == *NEW => {
+                    self.tree.move_entry(id, &place, &aside_place(parent, id), false)?;
+                    out.push(id);
+                }
                 _ => self.tree.remove_torn(&place)?,
             }
         }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use rfs_model::op::{Allocate, Fate};
 use rfs_model::{FileKind, Index, InodeId, Op, SetAttr, Timestamp};
 
-use super::history::{Dice, next_op};
-use super::rig::{Rig, id, make, name, rename, rename_over, seeds, stamped, unlink, write};
+use super::rig::{Rig, id, make, name, rename, rename_over, seeds, unlink, write};
 use crate::tree::Fault;
+use crate::tree::testing::{Dice, TERM, next_op, stamped};
 
 const ROOT: InodeId = InodeId::ROOT;
 
@@ -220,7 +220,7 @@ fn big_files_die_on_a_thread_of_their_own() {
         stamped(index, Op::SetAttr { id: f, set: SetAttr { size: Some(size - 1), ..SetAttr::default() } });
     assert!(rig.tree.prelude(&cut).unwrap().is_none());
     let op = unlink(f, ROOT, "f", Fate::Dies);
-    let applied = rig.tree.apply(index, super::rig::TERM, &stamped(index, op.clone())).unwrap();
+    let applied = rig.tree.apply(index, TERM, &stamped(index, op.clone())).unwrap();
     rig.model.apply(index, &op);
     assert_eq!(rig.tree.child(ROOT, b"f").unwrap(), None);
     assert_eq!(rig.tree.leftovers().unwrap().len(), 1);

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use rfs_model::{FileKind, Index, InodeId, Op, Term};
 
-use super::rig::{ROOT_ATTR, Rig, TERM, id, make, name, scratch, stamped, write};
+use super::rig::{Rig, id, make, name, scratch, write};
+use crate::tree::testing::{ROOT_ATTR, TERM, stamped};
 use crate::tree::{Fault, Limits, Tree};
 
 const ROOT: InodeId = InodeId::ROOT;

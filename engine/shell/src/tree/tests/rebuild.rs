@@ -4,10 +4,8 @@ use bytes::Bytes;
 use rfs_model::op::Fate;
 use rfs_model::{FileKind, Index, InodeId, Op};
 
-use super::converge::Log;
-use super::history::{Dice, next_op};
-use super::picture::Picture;
-use super::rig::{Rig, TERM, name, seeds, unlink, write};
+use super::rig::{Rig, name, seeds, unlink, write};
+use crate::tree::testing::{Dice, Log, Picture, TERM, next_op};
 use crate::tree::{Checkpoint, Fault, Limits, Tree, rebuild};
 
 const ROOT: InodeId = InodeId::ROOT;
@@ -60,7 +58,7 @@ fn recovery_over_the_log_makes_a_rebuilt_brick_exact() {
         rebuild(&dir, &Limits::default(), checkpoint(30)).unwrap();
         let mut tree = Tree::open(&dir, &Limits::default()).unwrap();
         let through = Index(ops.len() as u64);
-        tree.converge(through, TERM, &mut Log { ops, after: Index(30), through }).unwrap();
+        tree.converge(through, TERM, &mut Log { ops: &ops, after: Index(30), through }).unwrap();
         Picture::of_brick(&dir).assert_is(&model.picture());
         for (id, node) in &model.nodes {
             let entry = tree.entry(*id).unwrap().unwrap();

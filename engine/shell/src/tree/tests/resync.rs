@@ -9,11 +9,8 @@ use rfs_model::op::{Allocate, Fate};
 use rfs_model::resync::Item;
 use rfs_model::{Decode, Encode, FileKind, Index, InodeId, NodeId, Op, VolumeId};
 
-use super::converge::Log;
-use super::history::{Dice, next_op};
-use super::model::Model;
-use super::picture::Picture;
-use super::rig::{ROOT_ATTR, Rig, TERM, id, make, name, scratch, seeds, stamped, unlink, write};
+use super::rig::{Rig, id, make, name, scratch, seeds, unlink, write};
+use crate::tree::testing::{Dice, Log, Model, Picture, ROOT_ATTR, TERM, next_op, stamped};
 use crate::tree::{Copy, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
 
 const ROOT: InodeId = InodeId::ROOT;
@@ -77,7 +74,7 @@ fn copy(source: &mut Source, lender: &mut dyn Lender, dir: &Path) -> Index {
 fn converge(dir: &Path, ops: &[Op]) -> Tree {
     let mut tree = Tree::open(dir, &Limits::default()).unwrap();
     let through = Index(ops.len() as u64);
-    let mut log = Log { ops: ops.to_vec(), after: tree.applied(), through };
+    let mut log = Log { ops, after: tree.applied(), through };
     tree.converge(through, TERM, &mut log).unwrap();
     tree.leftovers().unwrap().into_iter().for_each(|l| l.run().unwrap());
     tree
@@ -212,7 +209,7 @@ fn recovery_that_ends_before_what_the_copy_has_seen_is_refused() {
     assert_eq!(copy(&mut source, &mut Quiet(&rig.tree), &dir), Index(2));
     let ops = vec![make(id(1), ROOT, "f", FileKind::File), write(f, 0, b"later")];
     let mut tree = Tree::open(&dir, &Limits::default()).unwrap();
-    let mut short = Log { ops: ops.clone(), after: Index(1), through: Index(1) };
+    let mut short = Log { ops: &ops, after: Index(1), through: Index(1) };
     let refused = tree.converge(Index(1), TERM, &mut short);
     assert!(matches!(refused, Err(Fault::Short { floor: Index(2), end: Index(1) })));
     drop(tree);

@@ -3,17 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rfs_model::op::{Fate, Stamped};
-use rfs_model::{FileKind, Index, InodeId, Op, Seq, SessionId, Term, Timestamp};
+use rfs_model::op::Fate;
+use rfs_model::{FileKind, Index, InodeId, Op};
 use tempfile::TempDir;
 
-use super::model::Model;
-use super::picture::Picture;
-use crate::tree::{Checkpoint, Fault, Limits, RootAttr, Tree};
-
-pub const TERM: Term = Term(3);
-pub const ROOT_ATTR: RootAttr =
-    RootAttr { mode: 0o755, uid: 0, gid: 0, time: Timestamp { secs: 900, nanos: 9 } };
+use crate::tree::testing::{Model, Picture, ROOT_ATTR, TERM, stamped};
+use crate::tree::{Checkpoint, Fault, Limits, Tree};
 
 /// A directory for a brick: in `RFS_TEST_DIR` where that is set, on tmpfs when that can hold identities.
 pub fn scratch() -> TempDir {
@@ -38,22 +33,6 @@ pub fn seeds(usual: std::ops::Range<u64>) -> impl Iterator<Item = u64> {
         from.parse().expect("a number")..to.parse().expect("a number")
     });
     asked.unwrap_or(usual).inspect(|seed| println!("seed {seed}"))
-}
-
-/// The clock of the record at an index.
-pub fn time(index: Index) -> Timestamp {
-    Timestamp { secs: 1_000 + index.0 as i64, nanos: (index.0 * 7_919 % 1_000_000_000) as u32 }
-}
-
-pub fn stamped(index: Index, op: Op) -> Stamped {
-    Stamped {
-        session: SessionId::NIL,
-        seq: Seq::ZERO,
-        lowest_kept: Seq::ZERO,
-        refused: Vec::new(),
-        time: time(index),
-        op,
-    }
 }
 
 /// Identity of what the record at `index` makes.

@@ -1,40 +1,19 @@
 //! Random histories: operations that a leader would have admitted, one seed each.
 
 use bytes::Bytes;
+use rfs_core::acl::Acl;
 use rfs_model::op::{Allocate, Fate};
 use rfs_model::{FileKind, Index, InodeId, Op, SetAttr};
 
-use super::model::Model;
-use super::rig::{TERM, rename_over, time};
-
-/// splitmix64.
-#[derive(Clone, Debug)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
-        if from.is_empty() { None } else { Some(&from[self.below(from.len())]) }
-    }
-}
+use super::dice::Dice;
+use super::log::{TERM, time};
+use super::model::{CAPABILITY, Model};
+use super::picture::Node;
+use crate::tree::layout::{ACL_ACCESS, ACL_DEFAULT};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "\u{f6}\n\t"];
-const KINDS: [FileKind; 7] = [
+const KINDS: [FileKind; 10] = [
+    FileKind::File,
     FileKind::File,
     FileKind::Dir,
     FileKind::Dir,
@@ -42,9 +21,14 @@ const KINDS: [FileKind; 7] = [
     FileKind::Symlink,
     FileKind::Fifo,
     FileKind::CharDevice,
+    FileKind::BlockDevice,
+    FileKind::Socket,
 ];
+/// Modes of allocation that are admitted: plain, and with the size kept; a hole; zeros, and with the size kept.
+const ALLOCATIONS: [u32; 5] = [0, 1, 3, 16, 17];
 
-/// The next operation of a history, at `index`.
+/// The next operation of a history, at `index`: one that a leader would admit.
+#[must_use]
 pub fn next_op(model: &Model, index: Index, dice: &mut Dice) -> Op {
     loop {
         let choice = dice.below(100);
@@ -99,23 +83,35 @@ fn free_slot(model: &Model, dice: &mut Dice) -> Option<Name> {
 fn make(model: &Model, index: Index, dice: &mut Dice) -> Option<Op> {
     let (parent, name) = free_slot(model, dice)?;
     let kind = KINDS[dice.below(KINDS.len())];
+    let mode = [0o644, 0o755, 0o4755, 0o1777, 0][dice.below(5)];
+    let listed = kind != FileKind::Symlink && dice.chance(15);
+    let device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
     Some(Op::Make {
         id: InodeId { term: TERM, index },
         parent,
         name,
         kind,
-        mode: if kind == FileKind::Symlink {
-            0o777
-        } else {
-            [0o644, 0o755, 0o4755, 0o1777, 0][dice.below(5)]
-        },
+        mode: if kind == FileKind::Symlink { 0o777 } else { mode },
         uid: [0, 1000][dice.below(2)],
         gid: [0, 100][dice.below(2)],
-        rdev: if kind == FileKind::CharDevice { 0x0103 } else { 0 },
+        rdev: if device { 0x0103 } else { 0 },
         target: if kind == FileKind::Symlink { Bytes::from_static(b"../x") } else { Bytes::new() },
-        acl_access: Bytes::new(),
-        acl_default: Bytes::new(),
+        acl_access: if listed { list(mode, dice) } else { Bytes::new() },
+        acl_default: if listed && kind == FileKind::Dir { list(0o750, dice) } else { Bytes::new() },
     })
+}
+
+/// An access list that shows `mode` and says more than it.
+fn list(mode: u32, dice: &mut Dice) -> Bytes {
+    let rows = [(1, 7, u32::MAX), (2, 7, 1000 + dice.below(3) as u32), (4, 5, u32::MAX), (16, 7, u32::MAX)];
+    let mut value = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, who) in rows.into_iter().chain([(32, 0, u32::MAX)]) {
+        value.extend_from_slice(&u16::to_le_bytes(tag));
+        value.extend_from_slice(&u16::to_le_bytes(permissions));
+        value.extend_from_slice(&u32::to_le_bytes(who));
+    }
+    let list = Acl::parse(&value).ok().flatten().expect("a well-formed list");
+    list.with_mode(mode).to_bytes()
 }
 
 fn link(model: &Model, dice: &mut Dice) -> Option<Op> {
@@ -167,8 +163,8 @@ fn rename(model: &Model, dice: &mut Dice) -> Option<Op> {
         Some(old) if *old == id || (model.nodes[old].kind == FileKind::Dir) != dir => return None,
         Some(old) => (*old, fate(model, *old, dice)?),
     };
-    let text = |b: &Bytes| String::from_utf8(b.to_vec()).unwrap();
-    Some(rename_over(id, (from.0, &text(&from.1)), (to.0, &text(&to.1)), replaced, fate))
+    let ((from, from_name), (to, to_name)) = (from, to);
+    Some(Op::Rename { id, from, from_name, to, to_name, replaced, fate })
 }
 
 fn exchange(model: &Model, dice: &mut Dice) -> Option<Op> {
@@ -199,26 +195,21 @@ fn inside(model: &Model, index: Index, dice: &mut Dice) -> Option<Op> {
     match dice.below(10) {
         0..5 if file => {
             let data = vec![dice.next() as u8 | 1; 1 + dice.below(5000)];
-            Some(Op::Write { id, offset: dice.below(9000) as u64, data: data.into() })
+            let end = node.data.len();
+            let offset = if dice.chance(30) && end < 16_000 { end } else { dice.below(9000) };
+            Some(Op::Write { id, offset: offset as u64, data: data.into() })
         }
         5 if file => {
-            let range = |mode| Allocate {
-                mode,
-                offset: dice.clone().below(9000) as u64,
-                len: 1 + dice.clone().below(5000) as u64,
-            };
-            Some(Op::Allocate { id, range: range([0, 1, 3][dice.clone().below(3)]) })
+            let (offset, len) = (dice.below(9000) as u64, 1 + dice.below(5000) as u64);
+            let mode = ALLOCATIONS[dice.below(ALLOCATIONS.len())];
+            Some(Op::Allocate { id, range: Allocate { mode, offset, len } })
         }
         6 if file => {
             let set = SetAttr { size: Some(dice.below(9000) as u64), ..SetAttr::default() };
             Some(Op::SetAttr { id, set })
         }
-        7 => Some(Op::SetAttr { id, set: some_attrs(node.kind, index, dice) }),
-        8 => {
-            let name = if file || node.kind == FileKind::Dir { &b"user.x"[..] } else { b"trusted.x" };
-            let value = Bytes::from(vec![dice.next() as u8; dice.below(100)]);
-            Some(Op::SetXattr { id, name: Bytes::copy_from_slice(name), value })
-        }
+        7 => Some(Op::SetAttr { id, set: some_attrs(node, index, dice) }),
+        8 => some_xattr(id, node.kind, dice),
         9 => {
             let names: Vec<_> = node.xattrs.keys().cloned().collect();
             dice.pick(&names).map(|name| Op::RemoveXattr { id, name: name.clone() })
@@ -227,18 +218,41 @@ fn inside(model: &Model, index: Index, dice: &mut Dice) -> Option<Op> {
     }
 }
 
-fn some_attrs(kind: FileKind, index: Index, dice: &mut Dice) -> SetAttr {
+fn some_attrs(node: &Node, index: Index, dice: &mut Dice) -> SetAttr {
     let mode = [0o600, 0o4711, 0o2755, 0o640][dice.below(4)];
     let mut set = SetAttr::default();
-    if kind != FileKind::Symlink {
+    if node.kind != FileKind::Symlink && dice.chance(70) {
         set.mode = Some(mode);
     }
     if dice.chance(50) {
         (set.uid, set.gid) = (Some(dice.below(3) as u32), Some(dice.below(3) as u32));
+        let kept = !matches!(node.kind, FileKind::Dir | FileKind::Symlink) && node.mode & 0o6000 != 0;
+        set.mode = set.mode.or(kept.then_some(node.mode));
     }
     if dice.chance(50) {
         set.mtime = Some(time(Index(index.0 + 5000)));
         set.atime = Some(time(Index(index.0 + 6000)));
     }
     set
+}
+
+fn some_xattr(id: InodeId, kind: FileKind, dice: &mut Dice) -> Option<Op> {
+    let (file, dir) = (kind == FileKind::File, kind == FileKind::Dir);
+    let short = Bytes::from(vec![dice.next() as u8; dice.below(100)]);
+    let (name, value) = match dice.below(10) {
+        0..2 if kind != FileKind::Symlink => (ACL_ACCESS, list([0o640, 0o755, 0][dice.below(3)], dice)),
+        2..4 if dir => (ACL_DEFAULT, list(0o750, dice)),
+        2 if file => (CAPABILITY, capability()),
+        4..7 if file || dir => (&b"user.y"[..], short),
+        _ if file || dir => (&b"user.x"[..], short),
+        _ => (&b"trusted.x"[..], short),
+    };
+    Some(Op::SetXattr { id, name: Bytes::from_static(name), value })
+}
+
+/// cap_net_raw, permitted and effective.
+fn capability() -> Bytes {
+    let mut value = vec![1, 0, 0, 2, 0, 32, 0, 0];
+    value.resize(20, 0);
+    value.into()
 }

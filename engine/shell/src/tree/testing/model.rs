@@ -1,13 +1,26 @@
 //! The fold of the log in memory: what a tree must look like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use rfs_core::acl::Acl;
 use rfs_model::op::Fate;
 use rfs_model::{FileKind, Index, InodeId, Op, Timestamp};
 
+use super::ORPHANS;
+use super::log::time;
 use super::picture::{Node, Picture};
-use super::rig::{ROOT_ATTR, time};
+use crate::tree::RootAttr;
+use crate::tree::layout::{ACL_ACCESS, ACL_DEFAULT};
+
+/// The root of every brick in a test.
+pub const ROOT_ATTR: RootAttr =
+    RootAttr { mode: 0o755, uid: 0, gid: 0, time: Timestamp { secs: 900, nanos: 9 } };
+
+/// A file's capabilities: the kernel takes them away from one that is written to, resized or given to somebody else.
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
+
+/// Orphans are nodes without slots.
 
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -15,7 +28,15 @@ pub struct Model {
     pub slots: BTreeMap<(InodeId, Bytes), InodeId>,
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Model {
+    /// A new volume.
+    #[must_use]
     pub fn new() -> Self {
         let root = Node {
             mode: ROOT_ATTR.mode,
@@ -27,11 +48,18 @@ impl Model {
         Self { nodes: BTreeMap::from([(InodeId::ROOT, root)]), slots: BTreeMap::new() }
     }
 
+    /// Adds the record at `index`, which a leader has admitted.
+    ///
+    /// # Panics
+    /// When it does not fit what is there.
     pub fn apply(&mut self, index: Index, op: &Op) {
         let now = time(index);
         match op {
-            Op::Make { id, parent, name, kind, mode, uid, gid, rdev, target, .. } => {
+            Op::Make { id, parent, name, kind, mode, uid, gid, rdev, target, acl_access, acl_default } => {
+                let acls = [(ACL_ACCESS, acl_access), (ACL_DEFAULT, acl_default)];
+                let acls = acls.into_iter().filter(|(_, acl)| !acl.is_empty());
                 let node = Node {
+                    xattrs: acls.map(|(name, acl)| (Bytes::from_static(name), acl.clone())).collect(),
                     mode: *mode,
                     uid: *uid,
                     gid: *gid,
@@ -90,6 +118,7 @@ impl Model {
                     content.resize(end, 0);
                 }
                 content[at..end].copy_from_slice(data);
+                self.disarm(*id);
                 (id, Some(now))
             }
             Op::Allocate { id, range } => {
@@ -102,11 +131,20 @@ impl Model {
                     let len = content.len();
                     content[at.min(len)..end.min(len)].fill(0);
                 }
+                self.disarm(*id);
                 (id, Some(now))
             }
             Op::SetAttr { id, set } => {
+                if set.uid.is_some() || set.gid.is_some() || set.size.is_some() {
+                    self.disarm(*id);
+                }
                 let node = self.node(*id);
-                node.mode = set.mode.unwrap_or(node.mode);
+                if let Some(mode) = set.mode {
+                    node.mode = mode;
+                    if let Some(acl) = node.xattrs.get_mut(ACL_ACCESS) {
+                        *acl = list(acl).with_mode(mode).to_bytes();
+                    }
+                }
                 node.uid = set.uid.unwrap_or(node.uid);
                 node.gid = set.gid.unwrap_or(node.gid);
                 node.atime = set.atime.unwrap_or(node.atime);
@@ -116,7 +154,11 @@ impl Model {
                 (id, set.mtime.or(set.size.map(|_| now)))
             }
             Op::SetXattr { id, name, value } => {
-                self.node(*id).xattrs.insert(name.clone(), value.clone());
+                let node = self.node(*id);
+                node.xattrs.insert(name.clone(), value.clone());
+                if name == ACL_ACCESS {
+                    node.mode = node.mode & !0o777 | list(value).mode();
+                }
                 (id, None)
             }
             Op::RemoveXattr { id, name } => {
@@ -126,6 +168,10 @@ impl Model {
             _ => return,
         };
         self.touch(index, *id, mtime);
+    }
+
+    fn disarm(&mut self, id: InodeId) {
+        self.node(id).xattrs.remove(CAPABILITY);
     }
 
     fn node(&mut self, id: InodeId) -> &mut Node {
@@ -155,11 +201,36 @@ impl Model {
         node.mtime = mtime.unwrap_or(node.mtime);
     }
 
+    /// What the brick's disk and index must hold.
+    #[must_use]
     pub fn picture(&self) -> Picture {
-        Picture { nodes: self.nodes.clone(), slots: self.slots.clone() }
+        Picture { nodes: self.nodes.clone(), slots: self.all_slots() }
     }
 
+    /// Names, those of orphans in [`ORPHANS`] among them.
+    #[must_use]
+    pub fn all_slots(&self) -> BTreeMap<(InodeId, Bytes), InodeId> {
+        let mut slots = self.slots.clone();
+        let named: BTreeSet<_> = self.slots.values().copied().collect();
+        for id in self.nodes.keys().filter(|id| **id != InodeId::ROOT && !named.contains(id)) {
+            slots.insert((ORPHANS, id.to_string().into()), *id);
+        }
+        slots
+    }
+
+    /// Inodes that the record at `index`, the last one, has changed.
+    #[must_use]
+    pub fn changed_at(&self, index: Index) -> Vec<InodeId> {
+        self.nodes.iter().filter(|(_, node)| node.version == index).map(|(id, _)| *id).collect()
+    }
+
+    /// The names of an inode; none for an orphan.
+    #[must_use]
     pub fn names_of(&self, id: InodeId) -> Vec<(InodeId, Bytes)> {
         self.slots.iter().filter(|(_, v)| **v == id).map(|(k, _)| k.clone()).collect()
     }
+}
+
+fn list(value: &[u8]) -> Acl {
+    Acl::parse(value).ok().flatten().expect("histories have well-formed lists")
 }

@@ -1,0 +1,191 @@
+//! One history: a brick lives, crashes, is recovered, and lives on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use bytes::Bytes;
+use rfs_engine::tree::testing::{Dice, Model, Picture, ROOT_ATTR, TERM, is_tripped, next_op, stamped};
+use rfs_engine::tree::{CheckpointJob, Tree};
+use rfs_model::{Index, Op};
+
+use crate::build::build;
+use crate::mix::{Loss, mix};
+use crate::recovery::{Wreck, Yard, go_on, limits};
+use crate::stats::Stats;
+use crate::timeline::Timeline;
+
+/// What a history is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub seed: u64,
+    /// A directory of the file system.
+    pub place: PathBuf,
+}
+
+/// Runs one history.
+///
+/// # Errors
+/// What went wrong, in words.
+pub fn run(setup: &Setup) -> Result<Stats> {
+    let mut stats = Stats { histories: 1, ..Stats::default() };
+    let mut history = History::new(setup)?;
+    for round in 0..1 + history.dice.below(3) {
+        history.round(&mut stats).with_context(|| format!("round {round}"))?;
+    }
+    stats.operations += history.ops.len() as u64;
+    Ok(stats)
+}
+
+struct History {
+    dice: Dice,
+    yard: Yard,
+    brick: PathBuf,
+    tree: Option<Tree>,
+    ops: Vec<Op>,
+    model: Model,
+    /// Since the last checkpoint.
+    timeline: Timeline,
+}
+
+impl History {
+    fn new(setup: &Setup) -> Result<Self> {
+        let mut dice = Dice(setup.seed);
+        let mut yard = Yard::new(&setup.place)?;
+        let brick = yard.next();
+        let tree = Tree::create(&brick, &limits(&mut dice), ROOT_ATTR, Bytes::new())?;
+        let (model, timeline) = (Model::new(), Timeline::default());
+        let mut new = Self { dice, yard, brick, tree: Some(tree), ops: Vec::new(), model, timeline };
+        new.timeline = new.now();
+        Ok(new)
+    }
+
+    /// A timeline that begins now.
+    fn now(&self) -> Timeline {
+        let mut timeline = Timeline::default();
+        timeline.add(&self.model.nodes, &self.model.all_slots(), None);
+        timeline
+    }
+
+    fn tree(&mut self) -> &mut Tree {
+        self.tree.as_mut().expect("the brick lives")
+    }
+
+    fn round(&mut self, stats: &mut Stats) -> Result<()> {
+        for _ in 0..self.dice.below(if self.ops.is_empty() { 60 } else { 12 }) {
+            self.operate()?;
+            if self.dice.chance(3) {
+                self.checkpoint(stats)?;
+            }
+        }
+        if self.dice.chance(85) {
+            self.checkpoint(stats)?;
+        }
+        let many = 1 + self.dice.below(45);
+        if self.dice.chance(50) {
+            let stop = self.dice.below(many * 5) as u64;
+            self.tree().stop_before(stop);
+        }
+        let mut alive = true;
+        for _ in 0..many {
+            alive = alive && self.operate()?;
+            if !alive {
+                self.only_log();
+            }
+        }
+        // What other bricks have and this one never got.
+        for _ in 0..self.dice.below(40).saturating_sub(30) {
+            self.only_log();
+        }
+        self.crash(stats)
+    }
+
+    /// The next operation, applied; false when the brick was stopped in it, or after it.
+    fn operate(&mut self) -> Result<bool> {
+        let (index, op) = self.next();
+        let ends = self.dice.chance(15);
+        let tree = self.tree();
+        let done = tree.apply(index, TERM, &stamped(index, op)).and_then(|applied| {
+            applied.leftover.map_or(Ok(()), |leftover| leftover.run())?;
+            if ends { tree.end_batch() } else { Ok(()) }
+        });
+        match done {
+            Ok(()) => {
+                let changed = self.model.changed_at(index);
+                self.timeline.add(&self.model.nodes, &self.model.all_slots(), Some(&changed));
+                Ok(true)
+            }
+            Err(fault) if is_tripped(&fault) => Ok(false),
+            Err(fault) => Err(fault).context("applying"),
+        }
+    }
+
+    fn next(&mut self) -> (Index, Op) {
+        let index = Index(self.ops.len() as u64 + 1);
+        let op = next_op(&self.model, index, &mut self.dice);
+        self.model.apply(index, &op);
+        self.ops.push(op.clone());
+        (index, op)
+    }
+
+    /// A record that is committed and that the brick does not apply before it crashes.
+    fn only_log(&mut self) {
+        self.next();
+    }
+
+    /// A checkpoint, while which operations may be applied.
+    fn checkpoint(&mut self, stats: &mut Stats) -> Result<()> {
+        let job: CheckpointJob = self.tree().checkpoint_begin(Bytes::new())?;
+        let mut after = self.now();
+        std::mem::swap(&mut self.timeline, &mut after);
+        for _ in 0..self.dice.below(6).saturating_sub(2) {
+            self.operate()?;
+        }
+        let done = job.run()?;
+        self.tree().checkpoint_done(done)?;
+        stats.checkpoints += 1;
+        Ok(())
+    }
+
+    /// The brick stops where it is. Several disks that this may leave are recovered; the last one lives on.
+    fn crash(&mut self, stats: &mut Stats) -> Result<()> {
+        let index = std::fs::read(self.brick.join(".rfs/index.redb"))?;
+        self.tree = None;
+        self.timeline.add_picture(&read(&self.brick)?);
+        let states = 1 + self.dice.below(4);
+        for left in (0..states).rev() {
+            let mut dice = self.dice.fork();
+            let brick = if left == 0 && dice.chance(30) {
+                std::fs::write(self.brick.join(".rfs/index.redb"), &index)?;
+                self.brick.clone()
+            } else {
+                self.lose_power(&index, &mut dice)?
+            };
+            let mut wreck = Wreck { brick, index: &index, ops: &self.ops, model: &self.model };
+            let mut tree = wreck.recover(&mut self.yard, &mut dice, stats)?;
+            if left > 0 {
+                let many = dice.below(8);
+                go_on(&mut tree, &wreck.brick, &mut self.model.clone(), &mut dice, many)?;
+            } else {
+                self.brick = wreck.brick;
+                self.tree = Some(tree);
+            }
+        }
+        self.timeline = self.now();
+        Ok(())
+    }
+
+    /// A disk on which a part of what was not synced is lost.
+    fn lose_power(&mut self, index: &[u8], dice: &mut Dice) -> Result<PathBuf> {
+        let all = self.timeline.len - 1;
+        let last = if dice.chance(60) { all } else { dice.below(all + 1) };
+        let synced = if dice.chance(20) { dice.below(last + 1) } else { 0 };
+        let picture = mix(&self.timeline, Loss { synced, last }, dice);
+        let brick = self.yard.next();
+        build(&picture, &brick, index).context("building a crash state")?;
+        Ok(brick)
+    }
+}
+
+fn read(brick: &Path) -> Result<Picture> {
+    Picture::read(brick).map_err(|why| anyhow!("reading the disk: {why}"))
+}

@@ -1,0 +1,178 @@
+//! Runs histories of crashes and recoveries on real file systems, and says which fail.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use rfs_converge::history::{Setup, run};
+use rfs_converge::mount::{Fs, Mounted, enter_namespace};
+use rfs_converge::stats::Stats;
+use serde::Serialize;
+
+#[derive(Parser)]
+#[command(about, version)]
+struct Args {
+    /// Histories over all file systems: seven of ten on tmpfs, one on each of the others.
+    #[arg(long, default_value_t = 1000)]
+    histories: u64,
+    /// The first history's seed.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Runs this one history.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// tmpfs, ext4, xfs, btrfs, or all.
+    #[arg(long, default_value = "all", value_parser = file_systems)]
+    fs: FileSystems,
+    /// Histories at a time.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Prints the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone)]
+struct FileSystems(Vec<Fs>);
+
+fn file_systems(text: &str) -> Result<FileSystems, String> {
+    if text == "all" {
+        return Ok(FileSystems(Fs::ALL.to_vec()));
+    }
+    <Fs as clap::ValueEnum>::from_str(text, true).map(|fs| FileSystems(vec![fs]))
+}
+
+thread_local! {
+    /// What the thread runs, for a panic that ends the process.
+    static RUNNING: Cell<Option<(Fs, u64)>> = const { Cell::new(None) };
+}
+
+/// Figures of one file system.
+#[derive(Default, Serialize)]
+struct Figures {
+    #[serde(flatten)]
+    stats: Stats,
+    failed: u64,
+    seconds: f64,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |why| {
+        usual(why);
+        if let Some((fs, seed)) = RUNNING.get() {
+            eprintln!("{}", command(fs, seed));
+        }
+    }));
+    enter_namespace()?;
+    let begun = Instant::now();
+    let mut all = BTreeMap::new();
+    for (fs, histories) in share(&args) {
+        let from = args.seed.unwrap_or(args.from);
+        all.insert(fs, sweep(&args, fs, from..from + histories)?);
+    }
+    report(&args, &all, begun.elapsed().as_secs_f64())?;
+    let failed = all.values().any(|figures| figures.failed > 0);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// How many histories each file system gets.
+fn share(args: &Args) -> Vec<(Fs, u64)> {
+    let all = args.fs.0.clone();
+    match (args.seed, all.len()) {
+        (Some(_), _) => all.into_iter().map(|fs| (fs, 1)).collect(),
+        (None, 1) => vec![(all[0], args.histories)],
+        (None, many) => {
+            let slow = args.histories / 10;
+            let fast = args.histories - slow * (many as u64 - 1);
+            all.into_iter().map(|fs| (fs, if fs == Fs::Tmpfs { fast } else { slow })).collect()
+        }
+    }
+}
+
+fn command(fs: Fs, seed: u64) -> String {
+    format!("    cargo run -p rfs-converge -- --fs {} --seed {seed}", fs.name())
+}
+
+fn sweep(args: &Args, fs: Fs, seeds: std::ops::Range<u64>) -> Result<Figures> {
+    let (begun, mounted) = (Instant::now(), Mounted::new(fs)?);
+    let style =
+        ProgressStyle::with_template("{prefix:6} {bar:40} {pos}/{len} histories, {per_sec}, {eta} left");
+    let bar = ProgressBar::new(seeds.end - seeds.start).with_prefix(fs.name());
+    bar.set_style(style.unwrap_or(ProgressStyle::default_bar()));
+    let (next, figures) = (AtomicU64::new(seeds.start), Mutex::new(Figures::default()));
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end {
+            return;
+        }
+        RUNNING.set(Some((fs, seed)));
+        let outcome = run(&Setup { seed, place: mounted.path().to_owned() });
+        RUNNING.set(None);
+        let mut figures = figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match outcome {
+            Ok(stats) => figures.stats += stats,
+            Err(why) => {
+                figures.failed += 1;
+                bar.suspend(|| println!("{} {seed}: {why:#}\n{}", fs.name(), command(fs, seed)));
+            }
+        }
+        bar.inc(1);
+    };
+    std::thread::scope(|scope| {
+        (1..args.jobs).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    bar.finish_and_clear();
+    let mut figures = figures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    figures.seconds = begun.elapsed().as_secs_f64();
+    Ok(figures)
+}
+
+fn report(args: &Args, all: &BTreeMap<Fs, Figures>, seconds: f64) -> Result<()> {
+    if args.json {
+        let named: BTreeMap<&str, &Figures> = all.iter().map(|(fs, figures)| (fs.name(), figures)).collect();
+        println!("{}", serde_json::to_string_pretty(&named)?);
+        return Ok(());
+    }
+    println!(
+        "{:6} {:>9} {:>10} {:>8} {:>8} {:>8} {:>10} {:>11} {:>7} {:>6} {:>7}",
+        "",
+        "histories",
+        "operations",
+        "crashes",
+        "inside",
+        "lossy",
+        "recoveries",
+        "changes",
+        "copies",
+        "failed",
+        "s"
+    );
+    for (fs, f) in all {
+        let s = &f.stats;
+        println!(
+            "{:6} {:9} {:10} {:8} {:8} {:8} {:10} {:11} {:7} {:6} {:7.1}",
+            fs.name(),
+            s.histories,
+            s.operations,
+            s.crash_states,
+            s.crashes_inside,
+            s.losses_inside,
+            s.recoveries,
+            s.changes,
+            s.copies,
+            f.failed,
+            f.seconds
+        );
+    }
+    println!("{seconds:.1} s");
+    Ok(())
+}
