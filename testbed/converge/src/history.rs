@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use rfs_engine::tree::testing::{Dice, Model, Picture, ROOT_ATTR, TERM, is_tripped, next_op, stamped};
-use rfs_engine::tree::{CheckpointJob, Tree};
+use rfs_engine::tree::{CheckpointJob, Fault, Tree};
 use rfs_model::{Index, Op};
 
 use crate::build::build;
+use crate::copy::{Busy, copy};
 use crate::mix::{Loss, mix};
+use crate::mutants::Mutant;
 use crate::recovery::{Wreck, Yard, go_on, limits};
 use crate::stats::Stats;
 use crate::timeline::Timeline;
@@ -20,6 +22,9 @@ pub struct Setup {
     pub seed: u64,
     /// A directory of the file system.
     pub place: PathBuf,
+    pub mutant: Option<Mutant>,
+    /// One crash state of each round is crashed before every change that its recovery makes.
+    pub every: bool,
 }
 
 /// Runs one history.
@@ -39,12 +44,17 @@ pub fn run(setup: &Setup) -> Result<Stats> {
 struct History {
     dice: Dice,
     yard: Yard,
+    setup: Setup,
     brick: PathBuf,
     tree: Option<Tree>,
     ops: Vec<Op>,
     model: Model,
     /// Since the last checkpoint.
     timeline: Timeline,
+    /// The last checkpoint.
+    at: Index,
+    /// Where the index was made anew for the last time.
+    since: Option<Index>,
 }
 
 impl History {
@@ -54,7 +64,8 @@ impl History {
         let brick = yard.next();
         let tree = Tree::create(&brick, &limits(&mut dice), ROOT_ATTR, Bytes::new())?;
         let (model, timeline) = (Model::new(), Timeline::default());
-        let mut new = Self { dice, yard, brick, tree: Some(tree), ops: Vec::new(), model, timeline };
+        let (setup, tree, ops, at) = (setup.clone(), Some(tree), Vec::new(), Index::ZERO);
+        let mut new = Self { dice, yard, setup, brick, tree, ops, model, timeline, at, since: None };
         new.timeline = new.now();
         Ok(new)
     }
@@ -79,6 +90,9 @@ impl History {
         }
         if self.dice.chance(85) {
             self.checkpoint(stats)?;
+        }
+        if self.dice.chance(8) {
+            return self.copy(stats);
         }
         let many = 1 + self.dice.below(45);
         if self.dice.chance(50) {
@@ -135,13 +149,16 @@ impl History {
     /// A checkpoint, while which operations may be applied.
     fn checkpoint(&mut self, stats: &mut Stats) -> Result<()> {
         let job: CheckpointJob = self.tree().checkpoint_begin(Bytes::new())?;
-        let mut after = self.now();
-        std::mem::swap(&mut self.timeline, &mut after);
+        let (at, now) = (job.index(), self.now());
+        if self.setup.mutant != Some(Mutant::IndexBeforeSync) {
+            self.timeline = now;
+        }
         for _ in 0..self.dice.below(6).saturating_sub(2) {
             self.operate()?;
         }
         let done = job.run()?;
         self.tree().checkpoint_done(done)?;
+        self.at = at;
         stats.checkpoints += 1;
         Ok(())
     }
@@ -160,18 +177,57 @@ impl History {
             } else {
                 self.lose_power(&index, &mut dice)?
             };
-            let mut wreck = Wreck { brick, index: &index, ops: &self.ops, model: &self.model };
-            let mut tree = wreck.recover(&mut self.yard, &mut dice, stats)?;
-            if left > 0 {
-                let many = dice.below(8);
-                go_on(&mut tree, &wreck.brick, &mut self.model.clone(), &mut dice, many)?;
-            } else {
-                self.brick = wreck.brick;
-                self.tree = Some(tree);
-            }
+            self.recover(brick, &index, left == 0, &mut dice, stats)?;
         }
+        Ok(())
+    }
+
+    /// Recovers a crash state. The one that `stays` is the brick from then on, the others get some more operations.
+    fn recover(
+        &mut self,
+        brick: PathBuf,
+        index: &[u8],
+        stays: bool,
+        dice: &mut Dice,
+        stats: &mut Stats,
+    ) -> Result<()> {
+        let Self { ops, model, since, setup, yard, .. } = self;
+        let mut wreck = Wreck { brick, index: index.into(), ops, model, since: *since, mutant: setup.mutant };
+        if dice.chance(10) {
+            wreck.lose_index(self.at, dice, stats)?;
+        }
+        if setup.every && stays {
+            wreck.crash_at_every_change(yard, dice, stats)?;
+        }
+        let mut tree = wreck.recover(yard, dice, stats)?;
+        let Wreck { since, .. } = wreck;
+        if !stays {
+            let many = dice.below(8);
+            return go_on(&mut tree, &wreck, dice, many);
+        }
+        (self.brick, self.since) = (wreck.brick, since);
+        (self.tree, self.at) = (Some(tree), Index(self.ops.len() as u64));
         self.timeline = self.now();
         Ok(())
+    }
+
+    /// A full copy to another brick, which takes this one's place.
+    fn copy(&mut self, stats: &mut Stats) -> Result<()> {
+        self.checkpoint(stats)?;
+        let mut dice = self.dice.fork();
+        let (brick, limits) = (self.yard.next(), limits(&mut dice));
+        if dice.chance(30) {
+            // Another tree is in the way.
+            build(&self.model.picture(), &brick, b"an old index")?;
+        }
+        copy(self, &brick, &limits, &mut dice)?;
+        for _ in 0..dice.below(20) {
+            self.only_log();
+        }
+        self.tree = None;
+        stats.copies += 1;
+        let index = std::fs::read(brick.join(".rfs/index.redb"))?;
+        self.recover(brick, &index, true, &mut dice, stats)
     }
 
     /// A disk on which a part of what was not synced is lost.
@@ -183,6 +239,18 @@ impl History {
         let brick = self.yard.next();
         build(&picture, &brick, index).context("building a crash state")?;
         Ok(brick)
+    }
+}
+
+impl Busy for History {
+    fn change(&mut self) -> Result<(), Fault> {
+        let (index, op) = self.next();
+        let applied = self.tree().apply(index, TERM, &stamped(index, op))?;
+        applied.leftover.map_or(Ok(()), |leftover| leftover.run())
+    }
+
+    fn tree(&mut self) -> &mut Tree {
+        self.tree()
     }
 }
 

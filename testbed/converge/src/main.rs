@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -12,6 +12,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rfs_converge::history::{Setup, run};
 use rfs_converge::mount::{Fs, Mounted, enter_namespace};
+use rfs_converge::mutants::Mutant;
 use rfs_converge::stats::Stats;
 use serde::Serialize;
 
@@ -33,6 +34,15 @@ struct Args {
     /// Histories at a time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
+    /// Crashes recovery before every change that it makes, for one crash state of each round.
+    #[arg(long)]
+    every: bool,
+    /// Plants a fault, and stops at the first history that notices it.
+    #[arg(long, value_parser = Mutant::from_name)]
+    mutant: Option<Mutant>,
+    /// Looks for a history that notices each planted fault.
+    #[arg(long, conflicts_with = "mutant")]
+    mutants: bool,
     /// Prints the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -71,6 +81,9 @@ fn main() -> Result<ExitCode> {
             eprintln!("{}", command(fs, seed));
         }
     }));
+    if args.mutants {
+        return hunt(&args);
+    }
     enter_namespace()?;
     let begun = Instant::now();
     let mut all = BTreeMap::new();
@@ -108,19 +121,22 @@ fn sweep(args: &Args, fs: Fs, seeds: std::ops::Range<u64>) -> Result<Figures> {
     let bar = ProgressBar::new(seeds.end - seeds.start).with_prefix(fs.name());
     bar.set_style(style.unwrap_or(ProgressStyle::default_bar()));
     let (next, figures) = (AtomicU64::new(seeds.start), Mutex::new(Figures::default()));
+    let failed = AtomicBool::new(false);
     let work = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= seeds.end {
+        if seed >= seeds.end || args.mutant.is_some() && failed.load(Ordering::Relaxed) {
             return;
         }
         RUNNING.set(Some((fs, seed)));
-        let outcome = run(&Setup { seed, place: mounted.path().to_owned() });
+        let (place, mutant, every) = (mounted.path().to_owned(), args.mutant, args.every);
+        let outcome = run(&Setup { seed, place, mutant, every });
         RUNNING.set(None);
         let mut figures = figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match outcome {
             Ok(stats) => figures.stats += stats,
             Err(why) => {
                 figures.failed += 1;
+                failed.store(true, Ordering::Relaxed);
                 bar.suspend(|| println!("{} {seed}: {why:#}\n{}", fs.name(), command(fs, seed)));
             }
         }
@@ -136,6 +152,30 @@ fn sweep(args: &Args, fs: Fs, seeds: std::ops::Range<u64>) -> Result<Figures> {
     Ok(figures)
 }
 
+/// Runs a process for each planted fault: a tree that finds itself wrong may end it.
+fn hunt(args: &Args) -> Result<ExitCode> {
+    let mut missed = 0;
+    let (histories, from) = (args.histories.to_string(), args.from.to_string());
+    println!("{:20} {:52} noticed by", "fault", "what it does");
+    for (name, _, what) in Mutant::ALL {
+        let mut child = Command::new(std::env::current_exe()?);
+        let child =
+            child.args(["--fs", "tmpfs", "--histories", &histories, "--from", &from, "--mutant", name]);
+        let ran = child.output()?;
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+        let seed = said.lines().find_map(|line| line.split_once("--seed ")).map(|(_, seed)| seed.to_owned());
+        let found = match seed {
+            Some(seed) if !ran.status.success() => format!("seed {seed}"),
+            _ => {
+                missed += 1;
+                format!("nobody: {}", said.trim())
+            }
+        };
+        println!("{name:20} {what:52} {found}");
+    }
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn report(args: &Args, all: &BTreeMap<Fs, Figures>, seconds: f64) -> Result<()> {
     if args.json {
         let named: BTreeMap<&str, &Figures> = all.iter().map(|(fs, figures)| (fs.name(), figures)).collect();
@@ -143,7 +183,7 @@ fn report(args: &Args, all: &BTreeMap<Fs, Figures>, seconds: f64) -> Result<()> 
         return Ok(());
     }
     println!(
-        "{:6} {:>9} {:>10} {:>8} {:>8} {:>8} {:>10} {:>11} {:>7} {:>6} {:>7}",
+        "{:6} {:>9} {:>10} {:>8} {:>8} {:>8} {:>10} {:>11} {:>7} {:>8} {:>6} {:>7}",
         "",
         "histories",
         "operations",
@@ -153,13 +193,14 @@ fn report(args: &Args, all: &BTreeMap<Fs, Figures>, seconds: f64) -> Result<()> 
         "recoveries",
         "changes",
         "copies",
+        "rebuilt",
         "failed",
         "s"
     );
     for (fs, f) in all {
         let s = &f.stats;
         println!(
-            "{:6} {:9} {:10} {:8} {:8} {:8} {:10} {:11} {:7} {:6} {:7.1}",
+            "{:6} {:9} {:10} {:8} {:8} {:8} {:10} {:11} {:7} {:8} {:6} {:7.1}",
             fs.name(),
             s.histories,
             s.operations,
@@ -169,6 +210,7 @@ fn report(args: &Args, all: &BTreeMap<Fs, Figures>, seconds: f64) -> Result<()> 
             s.recoveries,
             s.changes,
             s.copies,
+            s.rebuilt,
             f.failed,
             f.seconds
         );

@@ -96,6 +96,8 @@ impl Tree {
             told: super::foreign::Told::default(),
             #[cfg(any(test, feature = "testing"))]
             trip: std::cell::Cell::new(None),
+            #[cfg(any(test, feature = "testing"))]
+            planted: None,
             root: root.clone(),
         };
         tree.check_identity(&root, InodeId::ROOT)?;

@@ -22,6 +22,7 @@ mod label;
 mod layout;
 mod listing;
 mod moves;
+mod planted;
 mod read;
 mod rebuild;
 mod resolve;
@@ -115,6 +116,8 @@ pub struct Tree {
     told: foreign::Told,
     #[cfg(any(test, feature = "testing"))]
     trip: std::cell::Cell<Option<u64>>,
+    #[cfg(any(test, feature = "testing"))]
+    planted: Option<planted::Planted>,
 }
 
 impl Tree {

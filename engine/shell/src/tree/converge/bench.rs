@@ -11,6 +11,7 @@ use crate::tree::handle::{Handle, kind_of};
 use crate::tree::layout::{LIMBO_DIR, ORPHANS_DIR};
 use crate::tree::listing::names_of;
 use crate::tree::moves::NewNode;
+use crate::tree::planted::Planted;
 use crate::tree::resolve::orphan_place;
 use crate::tree::{Fault, Tree};
 
@@ -30,6 +31,7 @@ impl Workbench for Recovery<'_> {
         }
         Ok(match self.tree.occupant(&place_at(slot))? {
             None => Occupant::Nobody,
+            Some(None) if self.tree.has_fault(Planted::TornIgnored) => Occupant::Nobody,
             Some(None) => Occupant::Torn,
             Some(Some(id)) => Occupant::Is(id),
         })
@@ -41,6 +43,10 @@ impl Workbench for Recovery<'_> {
 
     fn to_limbo(&mut self, slot: &Slot, id: InodeId) -> Result<(), Fault> {
         let (place, limbo) = (place_at(slot), aside_place(LIMBO_DIR, id));
+        if self.tree.has_fault(Planted::WrongOccupantsRemoved) {
+            let dir = self.tree.is_dir(&place)?;
+            return self.tree.remove_entry(&place, dir);
+        }
         if self.tree.occupant(&limbo)?.is_some() {
             self.tree.remove_entry(&place, false)?;
         } else {
@@ -89,6 +95,9 @@ impl Workbench for Recovery<'_> {
     }
 
     fn limbo(&mut self) -> Result<Vec<InodeId>, Fault> {
+        if self.tree.has_fault(Planted::LimboKept) {
+            return Ok(Vec::new());
+        }
         let mut all = self.aside(LIMBO_DIR)?;
         all.extend(self.aside(ORPHANS_DIR)?);
         Ok(all)
@@ -123,6 +132,9 @@ impl Workbench for Recovery<'_> {
 impl Recovery<'_> {
     /// Orphans that became so in the records, from limbo to their own directory.
     pub(super) fn house_orphans(&mut self) -> Result<(), Fault> {
+        if self.tree.has_fault(Planted::OrphansNotHoused) {
+            return Ok(());
+        }
         for id in self.aside(LIMBO_DIR)? {
             if self.keep.contains(&id) {
                 let limbo = aside_place(LIMBO_DIR, id);

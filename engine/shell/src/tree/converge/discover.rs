@@ -13,6 +13,7 @@ use super::bench::NEW;
 use crate::tree::entry::{Entry, Place};
 use crate::tree::layout::{LIMBO_DIR, ORPHANS_DIR};
 use crate::tree::listing::names_of;
+use crate::tree::planted::Planted;
 use crate::tree::{Fault, Tree};
 
 impl<'a> Recovery<'a> {
@@ -38,6 +39,9 @@ impl<'a> Recovery<'a> {
         let mut queue = VecDeque::from([InodeId::ROOT]);
         for parent in [LIMBO_DIR, ORPHANS_DIR] {
             for id in self.aside(parent)? {
+                if self.tree.has_fault(Planted::LimboForgotten) {
+                    continue;
+                }
                 self.find(id, aside_place(parent, id), &mut queue)?;
                 if parent == ORPHANS_DIR && self.was_orphan(id)? && !self.plan.dead().contains(&id) {
                     self.keep.insert(id);
@@ -119,6 +123,9 @@ impl<'a> Recovery<'a> {
 
     /// Whether the checkpoint had the inode as an orphan.
     fn was_orphan(&self, id: InodeId) -> Result<bool, Fault> {
+        if self.tree.has_fault(Planted::OrphansForgotten) {
+            return Ok(false);
+        }
         let entry = self.tree.index.get(id)?;
         Ok(entry.is_some_and(|e| e.places.is_empty()) && self.plan.made(id).is_none())
     }

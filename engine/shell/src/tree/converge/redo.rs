@@ -7,6 +7,7 @@ use rfs_model::{Op, Timestamp};
 
 use crate::tree::apply::{Dress, op_name, resized};
 use crate::tree::handle::Access;
+use crate::tree::planted::Planted;
 use crate::tree::times::Times;
 use crate::tree::{Fault, Tree};
 
@@ -18,6 +19,7 @@ impl Tree {
         let (op, time) = (&stamped.op, stamped.time);
         if let Op::Make { id, .. } = op
             && !plan.dead().contains(id)
+            && !self.has_fault(Planted::BirthNotRedone)
         {
             self.dress_again(op, time)?;
         }
@@ -30,6 +32,7 @@ impl Tree {
         }
         for touched in touched(op, time) {
             let mtime = touched.mtime.or_else(|| resized(op).then_some(time));
+            let mtime = mtime.filter(|_| !self.has_fault(Planted::TimesNotSet));
             if mtime.is_some() && !plan.dead().contains(&touched.id) {
                 self.set_later(touched.id, Times { atime: None, mtime });
             }
@@ -38,6 +41,9 @@ impl Tree {
     }
 
     fn redo_inside(&self, op: &Op) -> Result<(), Fault> {
+        if self.left_out(op) {
+            return Ok(());
+        }
         if let Op::Write { id, offset, data } = op {
             return self.write(*id, *offset, data);
         }
@@ -48,6 +54,15 @@ impl Tree {
             Op::RemoveXattr { id, name } => self.remove_xattr(*id, name, false),
             Op::Allocate { id, range } => self.allocate(*id, *range),
             _ => Ok(()),
+        }
+    }
+
+    fn left_out(&self, op: &Op) -> bool {
+        match op {
+            Op::Write { .. } => self.has_fault(Planted::DataNotRedone),
+            Op::SetAttr { set, .. } => set.size.is_some() && self.has_fault(Planted::SizesNotRedone),
+            Op::RemoveXattr { .. } => self.has_fault(Planted::XattrsNotRemoved),
+            _ => false,
         }
     }
 

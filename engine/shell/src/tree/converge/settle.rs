@@ -8,6 +8,7 @@ use super::Recovery;
 use super::discover::aside_place;
 use crate::tree::entry::Place;
 use crate::tree::layout::LIMBO_DIR;
+use crate::tree::planted::Planted;
 use crate::tree::resolve::orphan_place;
 use crate::tree::{Fault, Tree};
 
@@ -20,8 +21,9 @@ impl Recovery<'_> {
         }
         for (id, touch) in self.plan.touched() {
             let mut entry = self.tree.known("settle", id)?;
+            let stays = |place: &Place| !self.touches(place) || self.tree.has_fault(Planted::PlacesKept);
             let mut places: Vec<Place> = self.wanted.get(&id).cloned().unwrap_or_default();
-            places.extend(entry.places.iter().filter(|place| !self.touches(place)).cloned());
+            places.extend(entry.places.iter().filter(|place| stays(place)).cloned());
             places.sort_unstable();
             let new = Arc::make_mut(&mut entry);
             (new.version, new.ctime, new.places) = (touch.version, touch.ctime, places);

@@ -17,6 +17,7 @@ pub use read::{is_torn, torn};
 
 use rfs_model::InodeId;
 
+pub use super::planted::Planted;
 use super::{Fault, Tree};
 
 /// Stands for `.rfs/limbo` as the parent of a name.
@@ -28,6 +29,11 @@ impl Tree {
     /// Stops the brick with [`Fault::Tripped`] before it changes the disk for the `n`-th time from now on, counted from 0.
     pub fn stop_before(&self, n: u64) {
         self.trip.set(Some(n));
+    }
+
+    /// Plants a fault in the recovery that follows.
+    pub fn plant(&mut self, fault: Option<Planted>) {
+        self.planted = fault;
     }
 
     /// Changes of the disk that are left before the stop.

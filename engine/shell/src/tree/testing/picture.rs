@@ -124,12 +124,12 @@ impl Picture {
         }
     }
 
-    /// Whether the index of `tree` holds this, and the tree answers it. Versions and ctimes up to `since`'s may be lost: an
-    /// index that was made anew does not have them.
+    /// Whether the index of `tree` holds this, and the tree answers it. An index that was made anew at `since` has lost the
+    /// versions and ctimes of before.
     ///
     /// # Errors
     /// The first difference, in words.
-    pub fn must_be_known(&self, tree: &Tree, since: Index) -> Result<(), String> {
+    pub fn must_be_known(&self, tree: &Tree, since: Option<Index>) -> Result<(), String> {
         for (id, node) in &self.nodes {
             self.must_be_entry(tree, *id, node, since).map_err(|why| format!("inode {id}: {why}"))?;
         }
@@ -142,13 +142,20 @@ impl Picture {
         Ok(())
     }
 
-    fn must_be_entry(&self, tree: &Tree, id: InodeId, node: &Node, since: Index) -> Result<(), String> {
+    fn must_be_entry(
+        &self,
+        tree: &Tree,
+        id: InodeId,
+        node: &Node,
+        since: Option<Index>,
+    ) -> Result<(), String> {
         let entry = told(tree.entry(id))?.ok_or("the index does not have it")?;
-        let kept = node.version > since || since == Index::ZERO;
-        if entry.kind != node.kind || entry.version != node.version.max(since) {
+        let kept = since.is_none_or(|since| node.version > since);
+        let version = node.version.max(since.unwrap_or(Index::ZERO));
+        if entry.kind != node.kind || entry.version != version {
             return Err(format!(
-                "the index has {:?} {}, not {:?} {}",
-                entry.kind, entry.version, node.kind, node.version
+                "the index has {:?} {}, not {:?} {version}",
+                entry.kind, entry.version, node.kind
             ));
         }
         let places: BTreeSet<_> = entry.places.iter().map(|p| (p.parent, p.name.to_vec())).collect();
@@ -172,7 +179,7 @@ impl Picture {
     /// # Panics
     /// When [`Picture::must_be_known`] fails.
     pub fn assert_index(&self, tree: &Tree) {
-        if let Err(wrong) = self.must_be_known(tree, Index::ZERO) {
+        if let Err(wrong) = self.must_be_known(tree, None) {
             panic!("the index is wrong: {wrong}");
         }
     }
