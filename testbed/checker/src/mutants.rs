@@ -1,0 +1,97 @@
+//! The protocol without one of its rules, and where that must be noticed.
+
+use crate::model::{Bounds, Model};
+use crate::models::named;
+use crate::rules::Rules;
+
+/// A rule that is taken out.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutant {
+    pub rule: &'static str,
+    pub model: &'static str,
+    /// The bounds of the hunt, of the model's small ones.
+    pub within: fn(Bounds) -> Bounds,
+    /// Whether states from which nothing goes on count.
+    pub live: bool,
+    /// Why no state breaks a promise without it, where that is so: other rules are enough.
+    pub spare: Option<&'static str>,
+}
+
+const fn caught(rule: &'static str, model: &'static str) -> Mutant {
+    Mutant { rule, model, within: |bounds| bounds, live: false, spare: None }
+}
+
+const fn within(rule: &'static str, model: &'static str, within: fn(Bounds) -> Bounds) -> Mutant {
+    Mutant { within, ..caught(rule, model) }
+}
+
+const fn spare(rule: &'static str, model: &'static str, why: &'static str) -> Mutant {
+    Mutant { spare: Some(why), ..caught(rule, model) }
+}
+
+/// In the order of the rules.
+pub const MUTANTS: &[Mutant] = &[
+    caught("witness_commits_nothing", "two+witness"),
+    spare(
+        "election_needs_a_brick",
+        "two+witness",
+        "a quorum of an even S is at least two voters, and at most one of them is the witness",
+    ),
+    caught("log_comparison", "two+witness"),
+    caught("one_vote", "two+witness"),
+    caught("vote_saved", "two+witness"),
+    caught("witness_one_vote", "two+witness"),
+    caught("witness_compares_configs", "two+witness"),
+    caught("witness_saved", "two+witness"),
+    caught("lost_register_is_a_stranger", "two+witness"),
+    within("own_term_commits", "three", |b| Bounds { terms: 5, crashes: 0, ..b }),
+    caught("own_journal_counts", "two+witness"),
+    caught("durable_is_synced", "power"),
+    within("commit_counts_members", "three-changes", |b| Bounds { terms: 3, data: 1, ..b }),
+    caught("votes_of_members", "growth"),
+    caught("members_stand", "two+witness"),
+    caught("joint_first", "two+witness"),
+    caught("joint_needs_old", "two+witness"),
+    caught("candidate_asks_old", "two+witness"),
+    caught("candidate_asks_new", "two+witness"),
+    caught("final_after_joint", "two+witness"),
+    within("joint_written_again", "two+witness", |b| Bounds {
+        terms: 5,
+        data: 0,
+        crashes: 0,
+        witness_faults: 0,
+        changes: 2,
+        ..b
+    }),
+    within("seat_by_joint", "seat-moves", |b| Bounds { terms: 4, ..b }),
+    caught("old_seat_is_out", "seat-moves"),
+    caught("hold_outlasts_lease", "leases-three"),
+    caught("lease_from_enough", "leases-three"),
+    caught("lease_after_commit", "leases"),
+    within("hold_after_restart", "leases-three", |b| Bounds { crashes: 1, reads: 0, ..b }),
+    caught("own_hold", "leases-three"),
+    caught("round_from_enough", "leases-three"),
+    caught("release_by_leader", "leases-three"),
+    caught("suspect_is_noticed", "power"),
+    caught("suspect_has_no_vote", "power-three"),
+    caught("suspect_stands_not", "power"),
+    within("suspicion_saved", "power", |b| Bounds { powers: 1, crashes: 1, ..b }),
+    caught("fresh_nonce", "power"),
+    caught("agree_to_vouched", "power"),
+    within("all_suspect_needs_all", "power-three", |b| Bounds { powers: 2, ..b }),
+    caught("blank_has_no_vote", "new-disk"),
+    caught("blank_starts_as_learner", "new-disk"),
+];
+
+impl Mutant {
+    /// The model without the rule.
+    ///
+    /// # Panics
+    /// When the table names a rule or a model that is not there.
+    #[must_use]
+    pub fn model(&self) -> Model {
+        let model = named(self.model).expect("a model of the table").model(false);
+        let rules = Rules::without(self.rule).expect("a rule of the table");
+        Model { rules, bounds: (self.within)(model.bounds), ..model }
+    }
+}

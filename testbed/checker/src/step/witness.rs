@@ -1,0 +1,81 @@
+//! The witness: its vote, and the configuration that it remembers.
+
+use super::elect::asked_seats;
+use super::{Action, Steps};
+use crate::config::witness;
+use crate::model::Model;
+use crate::state::{Role, Witness};
+
+pub fn steps(steps: &mut Steps<'_>) {
+    for seat in steps.witnesses() {
+        for candidate in steps.bricks() {
+            vote(steps, seat, candidate);
+        }
+        for leader in steps.leaders() {
+            store(steps, leader, seat);
+        }
+        let mut to = *steps.from;
+        to.witnesses[seat].saved = to.witnesses[seat].register;
+        steps.add(Action::WitnessSave(seat), to);
+    }
+}
+
+pub fn see_term(witness: &mut Witness, term: u8) {
+    if term > witness.register.term {
+        (witness.register.term, witness.register.voted) = (term, 0);
+    }
+}
+
+/// The register is as good as its fsync.
+pub fn save(model: &Model, witness: &mut Witness) {
+    if model.rules.witness_saved {
+        witness.saved = witness.register;
+    }
+}
+
+fn vote(steps: &mut Steps<'_>, seat: usize, candidate: usize) {
+    let (model, mut to) = (steps.model, *steps.from);
+    let rules = &model.rules;
+    let asking = to.bricks[candidate];
+    if asking.role != Role::Candidate || asked_seats(rules, &asking, candidate) & witness(seat) == 0 {
+        return;
+    }
+    let me = &mut to.witnesses[seat];
+    let held = model.shape.leases && me.holds && asking.released < me.hold_term;
+    let old = asking.config().at() < me.register.config && rules.witness_compares_configs;
+    if asking.term < me.register.term || held || old {
+        return;
+    }
+    let taken = me.register.voted != 0 && me.register.voted != candidate as u8 + 1;
+    if asking.term == me.register.term && taken && rules.witness_one_vote {
+        return;
+    }
+    see_term(me, asking.term);
+    me.register.voted = candidate as u8 + 1;
+    save(model, me);
+    to.bricks[candidate].votes |= witness(seat);
+    steps.add(Action::WitnessVote { seat, candidate }, to);
+}
+
+/// The holder of the seat must store a configuration; any other witness shall know it.
+fn store(steps: &mut Steps<'_>, leader: usize, seat: usize) {
+    let (model, mut to) = (steps.model, *steps.from);
+    let lead = &mut to.bricks[leader];
+    let config = lead.config();
+    let durable = lead.synced >= config.index || !model.rules.witness_told_when_durable;
+    let me = &mut to.witnesses[seat];
+    if lead.term < me.register.term || !durable {
+        return;
+    }
+    see_term(me, lead.term);
+    let register = &mut me.register;
+    let newer = lead.term > register.stored_in || config.at() >= register.config;
+    if newer || !model.rules.witness_keeps_newer_config {
+        (register.stored_in, register.config) = (lead.term, config.at());
+    }
+    if register.config == config.at() {
+        lead.lead.stored |= config.record.seats() & witness(seat);
+    }
+    save(model, me);
+    steps.add(Action::Store { leader, seat }, to);
+}
