@@ -104,7 +104,13 @@ impl Replica {
     #[track_caller]
     #[must_use]
     pub fn of(hosts: Builder, bricks: usize) -> Replica {
-        let cluster = hosts.start();
+        Replica::on(hosts.start(), bricks)
+    }
+
+    /// The same on hosts that are there.
+    #[track_caller]
+    #[must_use]
+    pub fn on(cluster: Cluster, bricks: usize) -> Replica {
         let servers: Vec<String> =
             cluster.hosts().map(|h| h.name().to_owned()).filter(|n| n.starts_with("server")).collect();
         for server in &servers {

@@ -4,8 +4,12 @@
 //! again as a cut at any moment could have left it: what was flushed before, and any part of the rest. See
 //! docs/testing/powercut.md.
 
+pub mod campaign;
+pub mod check;
 pub mod clock;
 pub mod cut;
 pub mod device;
 pub mod image;
 pub mod record;
+pub mod site;
+pub mod work;

@@ -1,6 +1,7 @@
 //! Building a disk out of a record.
 
 use std::io;
+use std::ops::AddAssign;
 
 use fastrand::Rng;
 
@@ -29,6 +30,14 @@ pub struct Tally {
     pub lost: usize,
     /// Of these, writes that reached the disk in part.
     pub torn: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.unflushed += other.unflushed;
+        self.lost += other.lost;
+        self.torn += other.torn;
+    }
 }
 
 impl<'a> Builder<'a> {
