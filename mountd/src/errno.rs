@@ -12,6 +12,8 @@ pub fn errno(failure: Failure) -> Errno {
         Failure::Refused(refusal) => refused(refusal),
         Failure::TimedOut => Errno::ETIMEDOUT,
         Failure::Unconfirmed | Failure::Nonsense => Errno::EIO,
+        // Not EINTR: unless a signal has come, the kernel would show programs its own mark for a restart, 512.
+        Failure::StillLocked => Errno::ENOLCK,
         Failure::Expired => Errno::ESTALE,
         Failure::BadHandle => Errno::EBADF,
         Failure::Ending => Errno::ENOTCONN,
@@ -72,6 +74,7 @@ mod tests {
             (Failure::Refused(Refusal::CrossDevice), libc::EXDEV),
             (Failure::TimedOut, libc::ETIMEDOUT),
             (Failure::Unconfirmed, libc::EIO),
+            (Failure::StillLocked, libc::ENOLCK),
             (Failure::Expired, libc::ESTALE),
             (Failure::BadHandle, libc::EBADF),
         ];

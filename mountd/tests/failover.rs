@@ -402,6 +402,28 @@ fn a_waiting_lock_is_taken_when_the_other_one_ends() {
 }
 
 #[test]
+fn a_lock_is_waited_for_longer_than_a_dead_mount_has_it() {
+    let bricks = bricks(1);
+    mounted(&bricks, Some(Duration::from_secs(60)), async |mount| {
+        let handle = mount.create("f").await;
+        let number = mount.shared.files().get(handle).unwrap().inode.number;
+        bricks[0].set(|script| script.tree.set_foreign_lock(true));
+        let range = LockRange { kind: LockKind::Exclusive, start: 0, end: u64::MAX, pid: 5 };
+        let waiting = tokio::task::spawn_local(mount.fs.clone().set_lock(number, 1, range, true));
+        let asked = |more: usize| {
+            let before = bricks[0].script().heard.len();
+            bricks[0].wait(move |script| script.heard.len() >= before + more)
+        };
+        asked(1).await;
+        mount.fs.client().patience().pass(Duration::from_secs(120));
+        asked(2).await;
+        assert!(!waiting.is_finished(), "the locks of a dead mount are not free before");
+        mount.fs.client().patience().pass(Duration::from_secs(11));
+        assert_eq!(waiting.await.unwrap(), Err(Failure::StillLocked));
+    });
+}
+
+#[test]
 fn an_open_waits_until_the_kernel_holds_nothing_older() {
     let bricks = bricks(1);
     mounted(&bricks, None, async |mount| {

@@ -13,6 +13,10 @@ use crate::session::Failure;
 /// A refused waiter asks again at least this often.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How much longer than an answer a lock is waited for: the locks of a mount that died are free after 60 s, and whoever
+/// waits for one of them is to get it.
+const OUTLIVES: Duration = Duration::from_secs(70);
+
 impl Fs {
     /// The lock that stands in the way of `range`; of kind `Unlock` when none does.
     ///
@@ -35,7 +39,7 @@ impl Fs {
     /// kernel holds of the file is as new as the lock.
     ///
     /// # Errors
-    /// [`Refusal::Locked`] when it may not `wait`, [`Refusal::Interrupted`] when it has waited for too long; else
+    /// [`Refusal::Locked`] when it may not `wait`, [`Failure::StillLocked`] when it has waited for too long; else
     /// [`Failure`].
     pub async fn set_lock(
         self: Rc<Self>,
@@ -45,7 +49,7 @@ impl Fs {
         wait: bool,
     ) -> Result<(), Failure> {
         let inode = self.inode(number)?;
-        let deadline = self.client.patience().deadline();
+        let deadline = self.client.patience().deadline().map(|deadline| deadline + OUTLIVES);
         loop {
             let lock = Mutation::Lock { id: inode.id, owner, range };
             match self.client.mutate(lock).await {
@@ -54,7 +58,7 @@ impl Fs {
                 Err(failure) => return Err(failure),
             }
             if deadline.is_some_and(|deadline| self.client.patience().now() >= deadline) {
-                return Err(Refusal::Interrupted.into());
+                return Err(Failure::StillLocked);
             }
             self.client.lock_freed(ASK_AGAIN).await;
         }

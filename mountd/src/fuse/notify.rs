@@ -1,7 +1,15 @@
 //! The thread that makes the kernel drop what it has cached. The kernel may make it wait for the answer to a request, so no
 //! request's answer ever waits for it, but for those of a lock and of an open, for which the kernel lets nothing wait.
+//!
+//! The thread speaks to the kernel through a descriptor of its own, in a table of descriptors of its own. When the process
+//! is killed while the kernel makes this thread wait for a directory, that a program has locked which waits for us, then
+//! this thread cannot die; and while it holds the descriptor by which we are asked, the kernel does not know that nobody
+//! answers any more, and that program waits for ever, and with it whoever looks at the mount.
 
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -10,9 +18,15 @@ use fuser::{INodeNo, Notifier};
 
 use crate::fs::{Invalidation, Shared};
 
-/// Runs until the mount's state is gone.
+/// `FUSE_DEV_IOC_CLONE`: makes a fresh descriptor of /dev/fuse one of the connection of another one.
+const CLONE: libc::Ioctl = 0x8004_e500u32 as libc::Ioctl;
+
+/// Runs until the mount's state is gone. `device`: the descriptor by which the kernel asks us, which `kernel` writes to.
 #[allow(clippy::needless_pass_by_value, reason = "a thread owns what it works with")]
-pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel: Notifier) {
+pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel: Notifier, device: RawFd) {
+    if let Err(error) = stand_alone(device) {
+        tracing::warn!("a mount that is killed may have to be ended by umount -f: {error}");
+    }
     while let Ok(invalidation) = invalidations.recv() {
         if shared.take_flooded() {
             drop_all(&shared, &kernel);
@@ -24,6 +38,41 @@ pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel
             Invalidation::Barrier(done) => drop(done.send(())),
         }
     }
+}
+
+/// Gives the calling thread its own table of descriptors, with a second descriptor of the connection in the place of
+/// `device`. Of the rest only what this thread wakes others by is kept: whoever is at the other end of a socket or a pipe
+/// is to learn when the process closes it.
+fn stand_alone(device: RawFd) -> io::Result<()> {
+    // SAFETY: the thread shares memory as before; what it opens and closes from here on is its own affair.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FILES)? };
+    let door = OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
+    // SAFETY: the kernel reads the number of a descriptor, which lives through the call.
+    if unsafe { libc::ioctl(door.as_raw_fd(), CLONE, &raw const device) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `device` is open, and stands for the same connection afterwards.
+    if unsafe { libc::dup2(door.as_raw_fd(), device) } != device {
+        return Err(io::Error::last_os_error());
+    }
+    drop(door);
+    for number in needless(device)? {
+        // SAFETY: an entry of this thread's own table, of which nothing in this thread makes use.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
+}
+
+/// What the calling thread's table of descriptors holds besides `device` and what threads wake each other by.
+fn needless(device: RawFd) -> io::Result<Vec<RawFd>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc/thread-self/fd")? {
+        let entry = entry?;
+        let number: Option<RawFd> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let wakes = std::fs::read_link(entry.path()).is_ok_and(|to| to.as_os_str() == "anon_inode:[eventfd]");
+        found.extend(number.filter(|number| *number != device && !wakes));
+    }
+    Ok(found)
 }
 
 /// An error means that the kernel does not know the inode any more, or that the mount is gone.

@@ -1,6 +1,6 @@
 //! From the command line to a mount that answers, and to its end.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
@@ -248,9 +248,10 @@ impl Mounted {
         let translator = Translator::new(self.net.clone(), shared.clone());
         let mut config = Config::default();
         config.acl = SessionACL::All;
+        let number = device.as_raw_fd();
         let session = Session::from_fd(translator, device, SessionACL::All, config)?;
         let kernel = session.notifier();
-        spawn("rfs-notify", move || notify(queue, shared, kernel))?;
+        spawn("rfs-notify", move || notify(queue, shared, kernel, number))?;
         let (tell, ended) = mpsc::channel();
         let signalled = tell.clone();
         spawn("rfs-fuse", move || {

@@ -13,6 +13,9 @@ pub enum Failure {
     /// Written data has not been confirmed, and may or may not arrive.
     #[error("written data is not confirmed")]
     Unconfirmed,
+    /// Somebody else has had the lock for as long as anybody waits for one.
+    #[error("somebody else has the lock")]
+    StillLocked,
     /// The session was silent for too long: handles and locks of before are void.
     #[error("the session has expired")]
     Expired,

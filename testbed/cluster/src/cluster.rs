@@ -34,6 +34,7 @@ pub struct Cluster {
 pub struct Builder {
     hosts: Vec<(String, Disk)>,
     programs: bool,
+    clocks: bool,
     company: Company,
 }
 
@@ -60,6 +61,13 @@ impl Builder {
         self
     }
 
+    /// Each host's daemon and mounts get a wall clock that [`Host::set_clock`] moves.
+    #[must_use]
+    pub fn with_clocks(mut self) -> Builder {
+        self.clocks = true;
+        self
+    }
+
     /// Makes the hosts; panics when that fails.
     #[track_caller]
     #[must_use]
@@ -77,7 +85,7 @@ impl Builder {
         let mut cluster = Cluster { hosts: BTreeMap::new(), switch, folder, _turn: turn };
         let names: Vec<String> = self.hosts.iter().map(|(name, _)| name.clone()).collect();
         for (name, disk) in self.hosts {
-            let host = host(&cluster, &name, disk, &names, &bin)?;
+            let host = host(&cluster, &name, disk, self.clocks, &names, &bin)?;
             cluster.hosts.insert(name, host);
         }
         Ok(cluster)
@@ -97,7 +105,7 @@ impl Cluster {
     #[must_use]
     pub fn of(hosts: &[&str]) -> Builder {
         let hosts = hosts.iter().map(|name| ((*name).to_owned(), Disk::default())).collect();
-        Builder { hosts, programs: true, company: Company::Alone }
+        Builder { hosts, programs: true, clocks: false, company: Company::Alone }
     }
 
     /// All hosts, by name.
@@ -190,7 +198,14 @@ fn kept() -> bool {
     std::env::var_os("RFS_CLUSTER_KEEP").is_some()
 }
 
-fn host(cluster: &Cluster, name: &str, disk: Disk, all: &[String], programs: &Path) -> io::Result<Host> {
+fn host(
+    cluster: &Cluster,
+    name: &str,
+    disk: Disk,
+    clock: bool,
+    all: &[String],
+    programs: &Path,
+) -> io::Result<Host> {
     let address = address(name, all);
     let folder = cluster.folder.join(name);
     let plan = Plan {
@@ -203,7 +218,7 @@ fn host(cluster: &Cluster, name: &str, disk: Disk, all: &[String], programs: &Pa
     };
     let holder = Holder::start(&plan)?;
     cluster.switch.plug(name, holder.init(), &address)?;
-    Ok(Host::new(name, address, folder, disk, holder))
+    Ok(Host::new(name, address, folder, disk, clock, holder))
 }
 
 fn address(name: &str, all: &[String]) -> String {

@@ -26,15 +26,27 @@ pub struct Host {
     address: String,
     folder: PathBuf,
     disk: Disk,
+    /// Its daemon and mounts have a wall clock of their own.
+    clock: bool,
     /// Ended before the namespaces are.
     daemon: Mutex<Option<Spawned>>,
     holder: Holder,
 }
 
 impl Host {
-    pub(crate) fn new(name: &str, address: String, folder: PathBuf, disk: Disk, holder: Holder) -> Host {
+    pub(crate) fn new(
+        name: &str,
+        address: String,
+        folder: PathBuf,
+        disk: Disk,
+        clock: bool,
+        holder: Holder,
+    ) -> Host {
         let daemon = Mutex::default();
-        let host = Host { name: name.to_owned(), address, folder, disk, daemon, holder };
+        let host = Host { name: name.to_owned(), address, folder, disk, clock, daemon, holder };
+        if clock {
+            host.set_clock(0);
+        }
         disk::make_image(&host, disk);
         host
     }
@@ -53,6 +65,10 @@ impl Host {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    pub(crate) fn has_clock(&self) -> bool {
+        self.clock
     }
 
     /// The daemon that was started last, and not stopped.

@@ -8,6 +8,7 @@
 //! Needs root, iproute2, util-linux and `/dev/fuse`. Helpers panic with a full account of what happened: they are for tests.
 
 pub mod binaries;
+pub mod clock;
 pub mod cluster;
 pub mod damage;
 pub mod disk;

@@ -49,13 +49,14 @@ pub fn pid_namespace(pid: u32) -> Option<String> {
     Some(fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?.to_string_lossy().into_owned())
 }
 
-/// The processes of a namespace other than its first, with that command name if one is given; zombies do not count.
+/// The processes of a namespace other than its first; of that command, if one is given, under whatever name it was
+/// started (`mount.rfs` is `rfs-mountd`). Zombies do not count.
 pub fn in_namespace(init: u32, command: Option<&str>) -> Vec<u32> {
     let Some(namespace) = pid_namespace(init) else { return Vec::new() };
     let here = |pid: u32| pid != init && pid_namespace(pid).as_deref() == Some(&namespace);
     parents()
         .into_keys()
-        .filter(|&p| here(p) && command.is_none_or(|c| name(p).as_deref() == Some(c)))
+        .filter(|&p| here(p) && command.is_none_or(|c| name(p).is_some_and(|n| n == c || runs(p, c))))
         .collect()
 }
 
@@ -64,4 +65,10 @@ fn name(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, rest) = stat.rsplit_once(')')?;
     (!rest.trim_start().starts_with('Z')).then(|| head.split_once('(').map(|(_, n)| n.to_owned()))?
+}
+
+/// Whether a process runs the program of that file name.
+fn runs(pid: u32, program: &str) -> bool {
+    let exe = fs::read_link(format!("/proc/{pid}/exe"));
+    exe.is_ok_and(|exe| exe.file_name().is_some_and(|name| name == program))
 }

@@ -27,7 +27,10 @@ impl Host {
     #[track_caller]
     pub fn start_brickd_with(&self, args: &[&str], env: &[(&str, &str)]) {
         let argv: Vec<&str> = [&["/usr/local/sbin/rfs-brickd"], args].concat();
-        let mut daemon = self.spawn_with(BRICKD, &argv, env);
+        let clock = self.clock_env();
+        let clock = clock.iter().map(|(name, value)| (*name, value.as_str()));
+        let env: Vec<(&str, &str)> = clock.chain(env.iter().copied()).collect();
+        let mut daemon = self.spawn_with(BRICKD, &argv, &env);
         let answers = poll(STARTS, || match daemon.ended() {
             Some(code) => Some(Err(code)),
             None => self.tools(&["peer", "status"]).success().then_some(Ok(())),

@@ -135,8 +135,16 @@ impl Replica {
     /// The same with more options.
     #[track_caller]
     pub fn mount_with(&self, client: &str, options: &[&str]) {
+        self.try_mount(client, options).ok();
+    }
+
+    /// The same, where it may fail.
+    #[track_caller]
+    #[must_use]
+    pub fn try_mount(&self, client: &str, options: &[&str]) -> Ran {
         let host = &self.cluster[client];
-        host.run(&["mkdir", "-p", MOUNT]).ok();
+        // What is there already may be a mount that nobody serves any more.
+        let _ = host.run(&["mkdir", "-p", MOUNT]);
         let others: Vec<&str> = self.bricks.iter().skip(1).map(String::as_str).collect();
         let backup = format!("backup-volfile-servers={}", others.join(":"));
         let mut all = options.to_vec();
@@ -144,13 +152,16 @@ impl Replica {
             all.push(&backup);
         }
         let source = format!("server1:/{VOLUME}");
-        let mut argv = vec!["mount", "-t", "rfs"];
+        let clock: Vec<String> = host.clock_env().iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let mut argv = vec!["env"];
+        argv.extend(clock.iter().map(String::as_str));
+        argv.extend(["mount", "-t", "rfs"]);
         let joined = all.join(",");
         if !joined.is_empty() {
             argv.extend(["-o", &joined]);
         }
         argv.extend([&source, MOUNT]);
-        host.run(&argv).ok();
+        host.run(&argv)
     }
 
     /// Unmounts, and waits until the mount's process is gone: it has handed over everything then.

@@ -13,6 +13,7 @@ mod full_disk;
 mod hard_case;
 mod heal;
 mod local_reads;
+mod mount_killed;
 mod options;
 mod power;
 mod real_work;
