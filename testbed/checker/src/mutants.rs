@@ -29,7 +29,7 @@ const fn spare(rule: &'static str, model: &'static str, why: &'static str) -> Mu
     Mutant { spare: Some(why), ..caught(rule, model) }
 }
 
-/// In the order of the rules.
+/// One for each rule, in their order.
 pub const MUTANTS: &[Mutant] = &[
     caught("witness_commits_nothing", "two+witness"),
     spare(
@@ -42,6 +42,7 @@ pub const MUTANTS: &[Mutant] = &[
     caught("vote_saved", "two+witness"),
     caught("witness_one_vote", "two+witness"),
     caught("witness_compares_configs", "two+witness"),
+    within("witness_keeps_newer_config", "growth", |b| Bounds { changes: 3, log: 8, ..b }),
     caught("witness_saved", "two+witness"),
     caught("lost_register_is_a_stranger", "two+witness"),
     within("own_term_commits", "three", |b| Bounds { terms: 5, crashes: 0, ..b }),
@@ -52,6 +53,17 @@ pub const MUTANTS: &[Mutant] = &[
     caught("members_stand", "two+witness"),
     caught("joint_first", "two+witness"),
     caught("joint_needs_old", "two+witness"),
+    spare(
+        "joint_needs_new",
+        "growth",
+        "the final record needs that quorum too; until then everybody with the joint record asks both",
+    ),
+    within("joint_is_synced", "power-changes", |b| Bounds { changes: 2, log: 6, ..b }),
+    spare(
+        "joint_blocks",
+        "growth",
+        "what the old quorum commits behind a joint record is in the log of whom both quorums elect",
+    ),
     caught("candidate_asks_old", "two+witness"),
     caught("candidate_asks_new", "two+witness"),
     caught("final_after_joint", "two+witness"),
@@ -63,10 +75,28 @@ pub const MUTANTS: &[Mutant] = &[
         changes: 2,
         ..b
     }),
+    spare(
+        "one_change",
+        "growth",
+        "each change begins with a joint record, and who finds one needs both quorums; demotion never waits",
+    ),
+    within("turn_back_own", "growth", |b| Bounds { terms: 5, changes: 4, log: 8, ..b }),
+    spare(
+        "final_ahead_stands",
+        "power-changes",
+        "the joint record before it was synced by a commit quorum, so it is still there, and asks for more",
+    ),
+    spare(
+        "joint_ahead_falls",
+        "power-changes",
+        "a leader with it writes it again, as if it began the change anew; the rule is for availability",
+    ),
+    caught("witness_told_when_durable", "power-changes"),
     within("seat_by_joint", "seat-moves", |b| Bounds { terms: 4, ..b }),
     caught("old_seat_is_out", "seat-moves"),
     caught("hold_outlasts_lease", "leases-three"),
     caught("lease_from_enough", "leases-three"),
+    caught("outsider_has_no_lease", "leases-changes"),
     caught("lease_after_commit", "leases"),
     within("hold_after_restart", "leases-three", |b| Bounds { crashes: 1, reads: 0, ..b }),
     caught("own_hold", "leases-three"),
@@ -74,9 +104,16 @@ pub const MUTANTS: &[Mutant] = &[
     caught("release_by_leader", "leases-three"),
     caught("suspect_is_noticed", "power"),
     caught("suspect_has_no_vote", "power-three"),
+    spare(
+        "suspect_acks_nothing",
+        "power-three",
+        "an acknowledgement says what the log has now, and all of S must vote where too few are sound; with the rule, \
+         what is committed is where a quorum of sound bricks finds it, so that one more fault blocks nobody",
+    ),
     caught("suspect_stands_not", "power"),
     within("suspicion_saved", "power", |b| Bounds { powers: 1, crashes: 1, ..b }),
     caught("fresh_nonce", "power"),
+    within("vouch_of_term", "power-three", |b| Bounds { terms: 4, ..b }),
     caught("agree_to_vouched", "power"),
     within("all_suspect_needs_all", "power-three", |b| Bounds { powers: 2, ..b }),
     caught("blank_has_no_vote", "new-disk"),

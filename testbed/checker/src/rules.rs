@@ -111,6 +111,8 @@ rules! {
         "api::Timing (lease_us < hold_us)";
     lease_from_enough: "a lease needs promises that leave no election quorum free",
         "read::lease_valid, quorum::blocks";
+    outsider_has_no_lease: "a leader outside S has no lease, for a brick that is all of S heeds no promise of its own",
+        "read::lease_valid, elect::free_us";
     lease_after_commit: "no read before the leader committed a record of its own term",
         "read::lease_valid, answer_reads";
     hold_after_restart: "a voter that was restarted keeps the promise of the one before",

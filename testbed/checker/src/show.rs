@@ -141,6 +141,7 @@ impl fmt::Display for Broken {
             Self::LostDurable => "a leader lacks a durable record",
             Self::StaleLease => "a leader with a lease lacks a committed record",
             Self::StaleRead => "a read does not see what was committed before it",
+            Self::Orphan => "a witness asks for a configuration that no brick has any more",
             Self::Stuck => "nothing fails any more, and no brick can lead and commit",
         })
     }

@@ -11,6 +11,7 @@ const STATES: &[(&str, usize)] = &[
     ("three-changes", 1_129),
     ("seat-moves", 8_901),
     ("leases", 141_318),
+    ("leases-changes", 179_212),
     ("leases-three", 70_887),
     ("power", 215_908),
     ("power-changes", 161_063),

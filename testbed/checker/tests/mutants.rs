@@ -1,7 +1,15 @@
 //! Without any one rule something breaks, or it is said why not.
 
 use rfs_checker::mutants::MUTANTS;
+use rfs_checker::rules::RULES;
 use rfs_checker::search::{Options, Progress, search};
+
+#[test]
+fn every_rule_has_a_mutant() {
+    let rules: Vec<_> = RULES.iter().map(|rule| rule.name).collect();
+    let mutants: Vec<_> = MUTANTS.iter().map(|mutant| mutant.rule).collect();
+    assert_eq!(mutants, rules);
+}
 
 #[test]
 fn every_mutant_is_caught() {

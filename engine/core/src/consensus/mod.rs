@@ -18,7 +18,7 @@
 //!    last needs both election quorums. A new leader that finds Joint last writes it again as its first record, so that
 //!    rule 4 holds for a witness too. A leader may turn back a Joint of its own (`Final(c)`) that cannot complete: while it
 //!    is alone in knowing, no `Final(c')` exists. See [`change`].
-//! 6. **Leases** (§6.4): 200 ms from sending a heartbeat, held from so many voters that no election quorum is free.
+//! 6. **Leases** (§6.4): 200 ms from sending a heartbeat, held from so many voters that no election quorum is free; by a leader in S.
 //! 7. **Power loss** [4]: a suspect brick has no vote and is no candidate, and its acknowledgements do not count, until a
 //!    leader vouches. It may lead, and be led by another suspect one, when *all* of S votes. See [`suspect`].
 //! 8. **Lineages** [2]: `promote` makes a brick all of S in a lineage that sorts above every term. Who has heard of a lineage

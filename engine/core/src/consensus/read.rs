@@ -64,10 +64,13 @@ impl Consensus {
     }
 
     /// Whether the lease covers this moment: look again after the data was read and before the reply leaves.
+    ///
+    /// A leader outside S has none: where S is one brick, that one needs nobody's vote and heeds no promise of its own
+    /// ([`Self::free_us`]).
     #[must_use]
     pub fn lease_valid(&self, now_us: u64) -> bool {
         let Role::Leader(lead) = &self.role else { return false };
-        if self.marks.committed < lead.first || lead.handing.is_some() {
+        if self.marks.committed < lead.first || lead.handing.is_some() || !self.in_sync() {
             return false;
         }
         let valid = |sent: Option<u64>| sent.is_some_and(|sent| now_us < sent + self.timing.lease_us);

@@ -155,7 +155,7 @@ fn win(steps: &mut Steps<'_>, i: usize) {
     if !won || me.len >= model.bounds.log {
         return;
     }
-    let broken = judge_leader(&mut to, i, record);
+    let broken = judge_leader(&mut to, i);
     let me = &mut to.bricks[i];
     let again = (me.config().record.is_joint() && rules.joint_written_again) || me.ahead_at > 0;
     let first = if again { me.config().record.again(me.term) } else { Record::noop(me.term) };
@@ -169,8 +169,8 @@ fn win(steps: &mut Steps<'_>, i: usize) {
 
 /// One leader a term; and it has all that was committed in earlier terms, but for what a commit quorum lost with its power
 /// before it was durable.
-fn judge_leader(to: &mut State, i: usize, electorate: Record) -> Option<Broken> {
-    let me = to.bricks[i];
+fn judge_leader(to: &mut State, i: usize) -> Option<Broken> {
+    let (me, excused) = (to.bricks[i], quorum_lost_power(to));
     let promised = &mut to.promised;
     let led = 1 << me.term;
     if promised.led & led != 0 {
@@ -185,8 +185,6 @@ fn judge_leader(to: &mut State, i: usize, electorate: Record) -> Option<Broken> 
     if kept < promised.durable {
         return Some(Broken::LostDurable);
     }
-    let suspects = me.suspects | u8::from(me.trust == Trust::Suspect) << i;
-    let excused = electorate.configs().any(|c| (suspects & c.in_sync()).count_ones() >= c.size());
     if !excused {
         return Some(Broken::LostCommitted);
     }
@@ -195,4 +193,13 @@ fn judge_leader(to: &mut State, i: usize, electorate: Record) -> Option<Broken> 
     }
     promised.committed = kept;
     None
+}
+
+/// Whether a commit quorum of the newest committed configuration is suspect at once.
+fn quorum_lost_power(state: &State) -> bool {
+    let suspect = |i: &usize| state.bricks[*i].trust == Trust::Suspect;
+    let suspects = (0..BRICKS).filter(suspect).fold(0, |all: Voters, i| all | brick(i));
+    let committed = &state.promised.log[..usize::from(state.promised.committed)];
+    let newest = committed.iter().rev().find(|record| record.is_config());
+    newest.is_some_and(|record| (suspects & record.target().in_sync()).count_ones() >= record.target().size())
 }

@@ -87,9 +87,10 @@ fn hold_ends(steps: &mut Steps<'_>) {
 
 /// Whether the leader may answer reads by its lease.
 fn lease_valid(model: &Model, me: &Brick, i: usize) -> bool {
-    let rules = &model.rules;
-    let enough = blocks(rules, me.config().record, me.lead.lease | brick(i)) || !rules.lease_from_enough;
-    enough && (me.lead.committed >= me.lead.first || !rules.lease_after_commit)
+    let (rules, record) = (&model.rules, me.config().record);
+    let enough = blocks(rules, record, me.lead.lease | brick(i)) || !rules.lease_from_enough;
+    let member = record.has(i) || !rules.outsider_has_no_lease;
+    enough && member && (me.lead.committed >= me.lead.first || !rules.lease_after_commit)
 }
 
 /// No leader may answer by a lease and lack what is committed.
@@ -127,7 +128,8 @@ fn handover(steps: &mut Steps<'_>, leader: usize, successor: usize) {
     let (rules, mut to) = (&steps.model.rules, *steps.from);
     let lead = &mut to.bricks[leader];
     let (term, ready) = (lead.term, lead.lead.journaled[successor] == lead.len);
-    if leader == successor || !ready || lead.config().record.is_joint() {
+    let config = lead.config().record;
+    if leader == successor || !ready || config.is_joint() || !config.has(successor) {
         return;
     }
     if rules.release_by_leader {

@@ -18,8 +18,6 @@ mod lease;
 mod suspect;
 mod witness;
 
-pub use lease::check;
-
 use crate::config::{BRICKS, Record, SEATS};
 use crate::model::Model;
 use crate::state::{Brick, State};
@@ -74,6 +72,8 @@ pub enum Broken {
     StaleLease,
     /// A read by a round does not see what was committed before it began.
     StaleRead,
+    /// Of two bricks, none has the configuration, or a newer one, without which the witness gives no vote.
+    Orphan,
     /// Nothing fails any more, and no leader can commit.
     Stuck,
 }
@@ -137,6 +137,12 @@ pub fn all(model: &Model, from: &State, out: &mut Vec<Step>) {
     suspect::steps(&mut steps);
     lease::steps(&mut steps);
     fault::steps(&mut steps);
+}
+
+/// What no step breaks by itself.
+#[must_use]
+pub fn check(model: &Model, state: &State) -> Option<Broken> {
+    lease::check(model, state).or_else(|| witness::check(model, state))
 }
 
 /// Takes note of a higher term, which ends whatever the brick is.

@@ -1,10 +1,10 @@
 //! The witness: its vote, and the configuration that it remembers.
 
 use super::elect::asked_seats;
-use super::{Action, Steps};
-use crate::config::witness;
+use super::{Action, Broken, Steps};
+use crate::config::{Placed, witness};
 use crate::model::Model;
-use crate::state::{Role, Witness};
+use crate::state::{Role, State, Witness};
 
 pub fn steps(steps: &mut Steps<'_>) {
     for seat in steps.witnesses() {
@@ -59,12 +59,24 @@ fn vote(steps: &mut Steps<'_>, seat: usize, candidate: usize) {
 
 /// The holder of the seat must store a configuration; any other witness shall know it.
 fn store(steps: &mut Steps<'_>, leader: usize, seat: usize) {
+    let (rules, lead) = (&steps.model.rules, &steps.from.bricks[leader]);
+    let newest = lead.config();
+    if lead.synced >= newest.index || !rules.witness_told_when_durable {
+        store_config(steps, leader, seat, newest);
+    }
+    if !rules.witness_keeps_newer_config {
+        let former = (lead.lead.first..newest.index).filter_map(|at| lead.config_upto(at));
+        for config in former.filter(|config| config.record.term() == lead.term) {
+            store_config(steps, leader, seat, config);
+        }
+    }
+}
+
+fn store_config(steps: &mut Steps<'_>, leader: usize, seat: usize, config: Placed) {
     let (model, mut to) = (steps.model, *steps.from);
     let lead = &mut to.bricks[leader];
-    let config = lead.config();
-    let durable = lead.synced >= config.index || !model.rules.witness_told_when_durable;
     let me = &mut to.witnesses[seat];
-    if lead.term < me.register.term || !durable {
+    if lead.term < me.register.term {
         return;
     }
     see_term(me, lead.term);
@@ -73,9 +85,18 @@ fn store(steps: &mut Steps<'_>, leader: usize, seat: usize) {
     if newer || !model.rules.witness_keeps_newer_config {
         (register.stored_in, register.config) = (lead.term, config.at());
     }
-    if register.config == config.at() {
+    if register.config == lead.config().at() {
         lead.lead.stored |= config.record.seats() & witness(seat);
     }
     save(model, me);
     steps.add(Action::Store { leader, seat }, to);
+}
+
+/// A witness must not ask for a configuration that power took from the only brick that had it. (Of three bricks, two may go
+/// on without the one that told the witness, and tell it of theirs; as may a leader that asks another witness.)
+pub fn check(model: &Model, state: &State) -> Option<Broken> {
+    let known = state.bricks.iter().map(|brick| brick.config().at()).max();
+    let orphan = state.witnesses.iter().any(|witness| Some(witness.register.config) > known);
+    let judged = model.shape.bricks == 2 && model.shape.seats == 1 && state.spent.disks == 0;
+    (judged && orphan).then_some(Broken::Orphan)
 }

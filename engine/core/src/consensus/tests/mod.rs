@@ -6,4 +6,5 @@ mod disk;
 mod lineages;
 mod net;
 mod oracle;
+mod outsider;
 mod stories;
