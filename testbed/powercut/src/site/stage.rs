@@ -102,7 +102,11 @@ impl Alive<'_> {
     pub fn end(self) -> io::Result<Vec<Record>> {
         let cluster = &self.stage.replica.cluster;
         cluster[CLIENT].crash();
-        cluster[CLIENT].sh(&format!("! grep -q ' {MOUNT} ' /proc/mounts || umount -l {MOUNT}")).ok();
+        // The client is another machine each time: what it stored as a witness belongs to this course of events.
+        let forget = "rm -rf /var/lib/rfs/*";
+        cluster[CLIENT]
+            .sh(&format!("(! grep -q ' {MOUNT} ' /proc/mounts || umount -l {MOUNT}) && {forget}"))
+            .ok();
         SERVERS.iter().for_each(|server| cluster[server].eject());
         let devices = std::mem::take(&mut *self.stage.devices());
         let stopped = devices.into_iter().map(Device::stop).collect::<io::Result<Vec<_>>>()?;
