@@ -38,6 +38,8 @@ pub struct Figures {
     pub exact: u64,
     /// Cuts after which something durable was missing, or something was there that never was.
     pub losses: u64,
+    /// Cuts after which a file held what it never did, in bytes that no fsync covered.
+    pub mixed: u64,
     /// Cuts after which the bricks' trees differed.
     pub unequal: u64,
     /// Of these, cuts after which the only difference was names that no mount shows.
@@ -88,6 +90,7 @@ impl AddAssign for Figures {
             (&mut self.operations_checked, other.operations_checked),
             (&mut self.exact, other.exact),
             (&mut self.losses, other.losses),
+            (&mut self.mixed, other.mixed),
             (&mut self.unequal, other.unequal),
             (&mut self.left_over, other.left_over),
             (&mut self.later, other.later),
@@ -117,6 +120,7 @@ impl fmt::Display for Figures {
             ("exact prefixes", self.exact),
             ("slowest recovery, ms", self.slowest_ms),
             ("cuts with a loss", self.losses),
+            ("cuts with mixed contents", self.mixed),
             ("cuts with unequal trees", self.unequal),
             ("  only names left over", self.left_over),
             ("cuts with trouble later on", self.later),

@@ -109,6 +109,7 @@ fn said(panic: &(dyn Any + Send)) -> String {
 /// What came of one cut.
 struct Outcome {
     lost: Vec<String>,
+    mixed: Vec<String>,
     differences: Vec<Difference>,
     /// What was wrong when the work had gone on.
     later: Vec<String>,
@@ -140,6 +141,7 @@ fn judged(common: &Common<'_>, at_ns: u64, alive: Alive<'_>) -> io::Result<Outco
         .map(|(worker, ((steps, window), found))| judge(worker, steps, *window, found))
         .collect();
     let lost: Vec<String> = verdicts.iter().flat_map(|v| v.wrong.clone()).collect();
+    let mixed: Vec<String> = verdicts.iter().flat_map(|v| v.mixed.clone()).collect();
     let lengths: Vec<Vec<usize>> = verdicts.into_iter().map(|v| v.lengths).collect();
     let exact = fit_together(history, &lengths);
     if let Some(done) = exact.as_ref().filter(|_| lost.is_empty()) {
@@ -147,7 +149,7 @@ fn judged(common: &Common<'_>, at_ns: u64, alive: Alive<'_>) -> io::Result<Outco
     }
     let took = alive.took;
     alive.end()?;
-    Ok(Outcome { lost, differences, later, exact, took })
+    Ok(Outcome { lost, mixed, differences, later, exact, took })
 }
 
 /// The work goes on where the power cut it off: the same names and files are touched again. Returns what is wrong after
@@ -159,7 +161,8 @@ fn go_on(seed: u64, alive: &Alive<'_>, done: Vec<usize>) -> io::Result<Vec<Strin
     let all = (0..).zip(history.workers.iter().zip(&folders));
     let wrong = all.flat_map(|(worker, (steps, found))| {
         let window = Window { least: steps.len(), most: steps.len() };
-        judge(worker, steps, window, found).wrong
+        let verdict = judge(worker, steps, window, found);
+        verdict.wrong.into_iter().chain(verdict.mixed)
     });
     let differences = differences.iter().map(ToString::to_string);
     Ok(wrong.chain(differences).map(|what| format!("after going on: {what}")).collect())
@@ -171,6 +174,7 @@ fn counted(common: &Common<'_>, at_ns: u64, outcome: Outcome) -> Vec<String> {
     let left_over = |d: &Difference| matches!(d, Difference::LeftOver(_));
     let unequal = !outcome.differences.is_empty();
     figures.losses += u64::from(!outcome.lost.is_empty());
+    figures.mixed += u64::from(!outcome.mixed.is_empty());
     figures.unequal += u64::from(unequal);
     figures.left_over += u64::from(unequal && outcome.differences.iter().all(left_over));
     figures.later += u64::from(!outcome.later.is_empty());
@@ -179,7 +183,8 @@ fn counted(common: &Common<'_>, at_ns: u64, outcome: Outcome) -> Vec<String> {
     figures.operations_checked += history.windows(at_ns).iter().map(|w| w.least as u64).sum::<u64>();
     figures.slowest_ms = figures.slowest_ms.max(u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX));
     let unequal = outcome.differences.iter().map(|d| format!("unequal trees: {d}"));
-    outcome.lost.into_iter().chain(unequal).chain(outcome.later).collect()
+    let mixed = outcome.mixed.iter().map(|m| format!("mixed contents: {m}"));
+    outcome.lost.into_iter().chain(mixed).chain(unequal).chain(outcome.later).collect()
 }
 
 /// A length for each worker so that all together are the state of one moment. Operations that change nothing leave

@@ -111,3 +111,23 @@ fn a_write_may_be_cut_off_at_the_end_of_a_page_and_nowhere_else() {
     assert_eq!([lengths(4096), lengths(8192)], [[1], [2]]);
     assert_eq!([lengths(4095), lengths(6001), lengths(8000)], [[0usize; 0]; 3]);
 }
+
+#[test]
+fn an_unsynced_append_may_leave_zeroes_and_nothing_else() {
+    let op = |op| history::Step { op, begun_ns: 0, ended_ns: 0 };
+    let path = || "f".to_owned();
+    let append = |length| op(crate::work::Op::Append { path: path(), length });
+    let steps = [op(crate::work::Op::Create { path: path() }), append(64), append(64)];
+    let judged = |contents: Vec<u8>| {
+        let contents = std::rc::Rc::new(contents);
+        let node = Node::File { contents, mode: 0o644, mark: None, links: 1 };
+        let verdict = judge(0, &steps, Window { least: 2, most: 3 }, &Found::from([(path(), node)]));
+        (verdict.mixed.len(), verdict.wrong.len())
+    };
+    let durable = crate::work::filled(0, 1, 64);
+    assert_eq!(judged(durable.clone()), (0, 0));
+    assert_eq!(judged([durable.clone(), vec![0; 64]].concat()), (1, 0));
+    assert_eq!(judged([durable.clone(), vec![7; 64]].concat()), (0, 1));
+    assert_eq!(judged([vec![0; 64], vec![0; 64]].concat()), (0, 1), "what was synced is not zero");
+    assert_eq!(judged(durable[..32].to_vec()), (0, 1));
+}

@@ -11,15 +11,18 @@ use crate::work::{Node, Tree};
 pub struct Verdict {
     /// It is the tree after so many operations; each number that fits.
     pub lengths: Vec<usize>,
-    /// Names that show what they never did within the window: lost, mixed, or never written.
+    /// Names that show what they never did within the window: lost, or never written.
     pub wrong: Vec<String>,
+    /// Files of which only that is wrong which no fsync covers: each byte is one that was there within the window, or a
+    /// zero where nothing was at its beginning, but all together never were.
+    pub mixed: Vec<String>,
 }
 
 impl Verdict {
     /// Every name shows a state that it had, but not all of the same time.
     #[must_use]
     pub fn is_patchwork(&self) -> bool {
-        self.lengths.is_empty() && self.wrong.is_empty()
+        self.lengths.is_empty() && self.wrong.is_empty() && self.mixed.is_empty()
     }
 }
 
@@ -30,7 +33,7 @@ pub fn judge(worker: u64, steps: &[Step], window: Window, found: &Found) -> Verd
     let all: BTreeSet<&String> = versions.keys().chain(found.keys()).collect();
     let count = window.most - window.least + 1;
     let mut fits = vec![true; count];
-    let mut wrong = Vec::new();
+    let (mut wrong, mut mixed) = (Vec::new(), Vec::new());
     for name in all {
         let at = found.get(name);
         let of = versions.get(name).map_or(&[(0, None)][..], Vec::as_slice);
@@ -38,11 +41,12 @@ pub fn judge(worker: u64, steps: &[Step], window: Window, found: &Found) -> Verd
         let any = fit.contains(&true);
         fits.iter_mut().zip(&fit).for_each(|(all, one)| *all &= one);
         if !any {
-            wrong.push(format!("w{worker}/{name}: {}", describe(at, of)));
+            let line = format!("w{worker}/{name}: {}", describe(at, of));
+            if is_mixture(at, of) { mixed.push(line) } else { wrong.push(line) }
         }
     }
     let lengths = fits.iter().enumerate().filter(|(_, fits)| **fits).map(|(n, _)| window.least + n).collect();
-    Verdict { lengths, wrong }
+    Verdict { lengths, wrong, mixed }
 }
 
 /// In which of the trees of the window a name shows what was found. A write that was cut off in the middle belongs to
@@ -87,6 +91,25 @@ fn is_part(before: &Node, after: &Node, found: &Node) -> bool {
         f.len() == end + rest.len() && f.get(..end) == b.get(..end) && f.get(end..) == Some(rest)
     };
     f.len() >= a.len() && ends.into_iter().any(part)
+}
+
+/// Whether a file is made of what it was within the window, byte by byte.
+fn is_mixture(found: Option<&Node>, versions: &[(usize, Option<Node>)]) -> bool {
+    let Some(Node::File { contents, .. }) = found else { return false };
+    let files: Vec<Option<&Vec<u8>>> = versions
+        .iter()
+        .map(|(_, node)| match node {
+            Some(Node::File { contents, .. }) => Some(&**contents),
+            _ => None,
+        })
+        .collect();
+    let sizes = || files.iter().map(|f| f.map_or(0, Vec::len));
+    let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
+    let first = sizes().next().unwrap_or(0);
+    let known = |(at, byte): (usize, &u8)| {
+        at >= first && *byte == 0 || files.iter().flatten().any(|file| file.get(at) == Some(byte))
+    };
+    files.len() > 1 && (least..=most).contains(&contents.len()) && contents.iter().enumerate().all(known)
 }
 
 type Versions = BTreeMap<String, Vec<(usize, Option<Node>)>>;

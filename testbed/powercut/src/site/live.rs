@@ -50,7 +50,8 @@ pub fn one_brick(plan: &Plan, cuts: u64, mut each: impl FnMut(&LiveCut)) -> io::
         stretch.done = history.workers.iter().map(Vec::len).collect();
         for (worker, (steps, found)) in (0..).zip(history.workers.iter().zip(&folders)) {
             let window = Window { least: steps.len(), most: steps.len() };
-            cut.wrong.extend(judge(worker, steps, window, found).wrong);
+            let verdict = judge(worker, steps, window, found);
+            cut.wrong.extend(verdict.wrong.into_iter().chain(verdict.mixed));
         }
         cut.wrong.extend(differences.iter().map(ToString::to_string));
         cut.operations = stretch.done.iter().sum();
