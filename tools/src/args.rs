@@ -152,6 +152,12 @@ pub enum BrickCommand {
         #[arg(value_name = "HOST:/PATH")]
         brick: String,
     },
+    /// Let a brick that left come back into the sync set
+    Rejoin {
+        volume: String,
+        #[arg(value_name = "HOST:/PATH")]
+        brick: String,
+    },
     /// Put an empty directory in a brick's place; it is then filled from the others
     Replace {
         volume: String,
@@ -167,6 +173,9 @@ pub struct HealStatus {
     /// A volume, or 'divergent' [VOLUME] for the copies that an abandoned lineage left [default: all volumes]
     #[arg(num_args = 0..=2)]
     pub what: Vec<String>,
+    /// With 'divergent VOLUME': remove the copies
+    #[arg(long, conflicts_with_all = ["watch", "wait", "check"])]
+    pub forget: bool,
     /// Redraw until interrupted
     #[arg(long, conflicts_with_all = ["wait", "check", "json"])]
     pub watch: bool,
@@ -249,6 +258,8 @@ mod tests {
             "rfs-tools heal-status --json datavol",
             "rfs-tools heal-status --wait --timeout 5",
             "rfs-tools heal-status divergent datavol",
+            "rfs-tools heal-status divergent datavol --forget",
+            "rfs-tools brick rejoin datavol server1:/data",
             "rfs-tools volume set datavol auth.allow 192.168.199.102",
             "rfs-tools volume set help",
             "rfs-tools volume set datavol window -1",

@@ -21,13 +21,18 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub(crate) fn command(args: &Args, status: &HealStatus) -> Result<String, Failure> {
     let volume = match status.what.as_slice() {
         [] => None,
-        [word, rest @ ..] if word == "divergent" => return divergent(args, rest.first().cloned()),
+        [word, rest @ ..] if word == "divergent" => {
+            return divergent(args, status.forget, rest.first().cloned());
+        }
         [volume] if volume == "all" => None,
         [volume] => Some(volume.clone()),
         [_, second, ..] => {
             return Err(Failure::Usage(format!("heal-status takes one volume: what is '{second}'?")));
         }
     };
+    if status.forget {
+        return Err(Failure::Usage("--forget goes with 'heal-status divergent VOLUME'".into()));
+    }
     let source = || reports(args, volume.clone());
     if status.check {
         return check(source);
@@ -66,9 +71,12 @@ fn is_check(args: &Args) -> bool {
     matches!(&args.command, crate::args::Command::HealStatus(HealStatus { check: true, .. }))
 }
 
-fn divergent(args: &Args, volume: Option<String>) -> Result<String, Failure> {
-    let volumes = match volume {
+fn divergent(args: &Args, forget: bool, volume: Option<String>) -> Result<String, Failure> {
+    let volumes = match volume.filter(|volume| volume != "all") {
         Some(volume) => vec![volume],
+        None if forget => {
+            return Err(Failure::Usage("heal-status divergent --forget: give the volume".into()));
+        }
         None => match ask(args, Request::VolumeList)? {
             Reply::Names(names) => names,
             _ => return Err(out_of_turn()),
@@ -76,16 +84,16 @@ fn divergent(args: &Args, volume: Option<String>) -> Result<String, Failure> {
     };
     let mut all = Vec::new();
     for volume in volumes {
-        match ask(args, Request::Operate { volume, operation: Operation::ListDivergent })? {
-            Reply::Lines(lines) => all.extend(lines),
-            Reply::Done { .. } => {}
+        let operation = if forget { Operation::ForgetDivergent } else { Operation::ListDivergent };
+        match ask(args, Request::Operate { volume, operation })? {
+            Reply::Divergent(rows) => all.extend(rows),
+            Reply::Done { note } if forget => {
+                return Ok(format!("{}\n", note.unwrap_or_else(|| "none".to_owned())));
+            }
             _ => return Err(out_of_turn()),
         }
     }
-    if args.json {
-        return json(&all);
-    }
-    Ok(all.iter().map(|line| format!("{line}\n")).collect())
+    if args.json { json(&all) } else { Ok(show::divergent(&all)) }
 }
 
 /// What each volume has to reach: its leader's committed index when first seen with a leader.

@@ -59,6 +59,9 @@ fn command(args: &Args) -> Result<String, Failure> {
         Command::Brick(BrickCommand::Leave { volume, brick }) => {
             asker.operate("brick leave", volume, Operation::LeaveBrick { brick })
         }
+        Command::Brick(BrickCommand::Rejoin { volume, brick }) => {
+            asker.operate("brick rejoin", volume, Operation::RejoinBrick { brick })
+        }
         Command::Brick(BrickCommand::Replace { volume, old, new }) => {
             asker.operate("brick replace", volume, Operation::ReplaceBrick { old, new })
         }
@@ -246,6 +249,7 @@ fn reply_json(reply: &Reply) -> Result<String, Failure> {
         Reply::Options(rows) => json(rows),
         Reply::Reports(rows) => json(rows),
         Reply::Lines(rows) => json(rows),
+        Reply::Divergent(rows) => json(rows),
         other => json(other),
     }
 }

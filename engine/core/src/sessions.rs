@@ -116,6 +116,12 @@ impl Session {
         Seq(self.first.0 + count as u64).prev()
     }
 
+    /// The record of the last result.
+    #[must_use]
+    pub fn newest(&self) -> Option<Index> {
+        self.results.back().map(|result| result.index)
+    }
+
     fn apply(&mut self, index: Index, stamped: &Stamped) -> Result<(), SessionFault> {
         self.forget(stamped.lowest_kept);
         let (seq, next) = (stamped.seq, self.next());

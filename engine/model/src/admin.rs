@@ -15,7 +15,7 @@ use crate::ids::{NodeId, VolumeId};
 use crate::volume::VolumeState;
 
 pub use pool::{NodeEntry, PoolSecret, PoolState, VolumeEntry};
-pub use reply::{Identity, OptionRow, PeerRow, PoolRow, Reply, Response, VolumeRow};
+pub use reply::{DivergentRow, Identity, OptionRow, PeerRow, PoolRow, Reply, Response, VolumeRow};
 pub use report::{BrickReport, BrickRole, HealState, VolumeReport, WitnessReport};
 
 /// Port on which a daemon listens unless told otherwise.
@@ -82,8 +82,14 @@ pub enum Operation {
         old: String,
         new: String,
     },
-    /// Conflict copies that an abandoned lineage left behind.
+    /// The opposite of [`Operation::LeaveBrick`].
+    RejoinBrick {
+        brick: String,
+    },
+    /// Conflict copies that an abandoned lineage left behind. Answer: [`Reply::Divergent`].
     ListDivergent,
+    /// Removes them.
+    ForgetDivergent,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,6 +46,8 @@ pub struct Options {
     pub retain_bytes: u64,
     pub retain_age_s: u64,
     pub auth: AuthRules,
+    /// `auto`, `none`, or a host's name.
+    pub witness: String,
 }
 
 impl Options {
@@ -80,6 +82,7 @@ impl Options {
             },
             retain_bytes: values.bytes("log.retain-bytes"),
             retain_age_s: values.duration_ms("log.retain-age") / 1000,
+            witness: values.text("witness").to_owned(),
             auth: AuthRules::new(values.text("auth.allow"), values.text("auth.reject")),
         }
     }

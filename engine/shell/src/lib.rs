@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod daemon;
+mod divergent;
 pub mod durable;
 pub mod embedded;
 pub mod journal;

@@ -7,6 +7,7 @@ use rfs_model::{Index, InodeId, Op, Seq, SessionId, Term};
 use super::desk::{Desk, Life};
 use super::front::Front;
 use super::lead::{Lead, Own};
+use crate::sessions::Session;
 
 /// Bytes of a mount's host name that are kept.
 const HOST_BYTES: usize = 255;
@@ -34,6 +35,20 @@ impl Front {
     pub fn lead(&mut self, term: Term, now_ms: u64) {
         self.first_stamp = true;
         self.lead = Some(Lead::new(term, now_ms, &self.state));
+    }
+
+    /// An operator has begun the lineage that this brick leads in, with the record at `first`. A session of an older one may
+    /// have had answers that this one knows nothing of: then it ends, and the mount's files with it (`ESTALE`).
+    pub fn lineage_began(&mut self, first: Index) {
+        self.lineage = first;
+    }
+
+    /// Whether a session comes from an abandoned lineage, and had answers there that are not in this one. A request that left
+    /// no record looks the same: better one mount too many than writes that vanish without a word.
+    pub(super) fn is_abandoned(&self, session: SessionId, lowest_kept: Seq) -> bool {
+        let newest = self.table(session).and_then(Session::newest);
+        let before = newest.is_none_or(|newest| newest < self.lineage);
+        self.lineage > Index::ZERO && before && self.desk(session).is_some_and(|desk| desk.lacks(lowest_kept))
     }
 
     /// Ends leadership: all that is volatile goes. Mounts send again what is unanswered.
@@ -111,6 +126,9 @@ impl Front {
 
     /// A sign of life, and the oldest request that the mount still keeps.
     pub fn heard(&mut self, session: SessionId, lowest_kept: Seq) {
+        if self.is_abandoned(session, lowest_kept) {
+            return self.close(session);
+        }
         let Some(lead) = &mut self.lead else { return };
         if let Some(desk) = lead.desks.get_mut(&session) {
             desk.heard_ms = lead.clock_ms;

@@ -21,6 +21,8 @@ pub enum Violation {
     TooFar(Seq),
     #[error("request {0} makes no sense")]
     Nonsense(Seq),
+    #[error("what was answered before request {0} is not in this lineage of the volume")]
+    Abandoned(Seq),
 }
 
 /// What is to be done with a request that has arrived.
@@ -155,6 +157,11 @@ impl Desk {
             return Some(Received::Known(Outcome::Done { id: *as_id, offset: 0, attr: true }));
         }
         Some(Received::Known(outcome))
+    }
+
+    /// Whether the mount has let go of requests of which nothing is known here.
+    pub fn lacks(&self, lowest_kept: Seq) -> bool {
+        self.queue.is_empty() && lowest_kept > self.received
     }
 
     /// The mount lets go of everything below.

@@ -27,6 +27,8 @@ pub struct Front {
     pub(super) state: Replicated,
     pub(super) ledger: Ledger,
     pub(super) lead: Option<Lead>,
+    /// The first record of the lineage, where an operator has begun one.
+    pub(super) lineage: Index,
     /// No record of this leader has been stamped yet.
     pub(super) first_stamp: bool,
 }
@@ -47,7 +49,7 @@ impl Front {
     }
 
     fn with(limits: Limits, state: Replicated) -> Self {
-        Self { limits, state, ledger: Ledger::default(), lead: None, first_stamp: true }
+        Self { limits, state, ledger: Ledger::default(), lead: None, lineage: Index::ZERO, first_stamp: true }
     }
 
     /// The replicated state at the applied index: versioned, self-contained.

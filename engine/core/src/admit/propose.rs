@@ -25,6 +25,10 @@ impl Front {
         lowest_kept: Seq,
         op: Mutation,
     ) -> Result<Received, Violation> {
+        if self.is_abandoned(session, lowest_kept) {
+            self.close(session);
+            return Err(Violation::Abandoned(lowest_kept));
+        }
         let lead = self.lead.as_mut().ok_or(Violation::NoSession)?;
         let desk = lead.desks.get_mut(&session).ok_or(Violation::NoSession)?;
         if !desk.can_receive() {

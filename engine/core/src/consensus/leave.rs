@@ -19,7 +19,7 @@ pub(super) struct Leaving {
 
 impl Consensus {
     pub(super) fn begin_leave(&mut self) {
-        if self.leave.is_none() {
+        if self.leave.is_none_or(|leave| leave.done) {
             let deadline_us = self.now_us + self.timing.leave_us;
             self.leave = Some(Leaving { deadline_us, done: false });
             self.ack_soon();

@@ -38,8 +38,8 @@ impl Consensus {
         (!self.is_wished(seat), seat.class) < (!self.is_wished(than), than.class)
     }
 
-    /// The operator wants the seat elsewhere.
-    pub(super) fn wish_seat(&mut self, wish: SeatWish) {
+    /// The operator wants the seat elsewhere. From the next step on.
+    pub fn wish_seat(&mut self, wish: SeatWish) {
         if self.seat_wish != wish {
             self.seat_wish = wish;
             self.review = true;

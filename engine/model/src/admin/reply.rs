@@ -81,6 +81,25 @@ pub struct OptionRow {
     pub default: bool,
 }
 
+/// A path that an abandoned lineage had otherwise than the volume has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DivergentRow {
+    /// `host:/path` of the brick that keeps it.
+    pub brick: String,
+    /// In the volume.
+    pub path: String,
+    /// What the abandoned lineage did: `changed`, `created`, `renamed` (this is the new name), `removed`.
+    pub did: String,
+    /// Bytes, of a file.
+    pub size: u64,
+    /// Milliseconds since 1970; `None` for what was removed.
+    pub mtime_ms: Option<u64>,
+    /// When it was set aside, milliseconds since 1970.
+    pub set_aside_ms: u64,
+    /// Where the copy is on the brick's host; `None` for what was removed.
+    pub copy: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
@@ -96,6 +115,7 @@ pub enum Reply {
     Options(Vec<OptionRow>),
     Reports(Vec<VolumeReport>),
     Lines(Vec<String>),
+    Divergent(Vec<DivergentRow>),
 
     /// Daemon to daemon.
     Digest {

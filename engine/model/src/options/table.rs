@@ -14,6 +14,8 @@ pub enum Kind {
     Duration { least_ms: u64, most_ms: u64, words: &'static [&'static str] },
     /// Addresses, networks, wildcards, `*`; possibly none.
     Addresses,
+    /// One of these words, or a host's name.
+    Host(&'static [&'static str]),
 }
 
 /// One option of a volume.
@@ -100,6 +102,13 @@ pub const OPTIONS: &[VolumeOption] = &[
         help: "How long log is kept for bricks that are away.",
     },
     VolumeOption {
+        key: "witness",
+        default: "auto",
+        kind: Kind::Host(&["auto", "none"]),
+        help: "Who holds the witness seat of an even number of bricks: the best machine there is, nobody, or this host \
+               whenever it offers one. 'rfs-tools volume witness' sets it.",
+    },
+    VolumeOption {
         key: "two-node",
         default: "block",
         kind: Kind::Word(&["block"]),
@@ -157,6 +166,12 @@ impl Kind {
                 None => Some(format!("give a time such as 500ms, 2s or 7d{}", or_words(words))),
             },
             Self::Addresses => auth::problem(value),
+            Self::Host(words) => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+                let host =
+                    !value.is_empty() && value.len() <= crate::config::HOST_BYTES && value.chars().all(fits);
+                (!host).then(|| format!("give the name of a host{}", or_words(words)))
+            }
         }
     }
 
@@ -172,6 +187,7 @@ impl Kind {
                 format!("{} .. {}{}", show_duration(least_ms), show_duration(most_ms), or_words(words))
             }
             Self::Addresses => "addresses, networks, *".to_owned(),
+            Self::Host(words) => format!("{} | a host's name", words.join(" | ")),
         }
     }
 }

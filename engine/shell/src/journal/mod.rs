@@ -98,6 +98,12 @@ impl Journal {
         held.then(|| log.runs.term_at(index)).flatten()
     }
 
+    /// First index and term of each run of records of one term, the base's first.
+    #[must_use]
+    pub fn runs(&self) -> Vec<(Index, Term)> {
+        self.log.borrow().runs.as_slice().to_vec()
+    }
+
     /// The header of a recent record; nothing when it is not in memory any more.
     #[must_use]
     pub fn meta_at(&self, index: Index) -> Option<Meta> {

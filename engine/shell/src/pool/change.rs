@@ -5,13 +5,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rfs_model::admin::{Operation, Reply, Request, VolumeChange, VolumeEntry};
+use rfs_model::hello::BrickPlace;
 use rfs_model::ids::{NodeId, VolumeId};
 use rfs_model::options;
 use rfs_model::volume::VolumeState;
 
 use super::line::{AskError, explain};
+use super::look::View;
 use super::seam::{ProposeError, ReplicaSet};
 use super::service::{Outcome, Pool, WORK, turn};
+use crate::divergent;
 
 /// How long a change waits for a leader before it is refused: longer than any election.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -35,25 +38,107 @@ impl Pool {
                 if !entry.bricks.iter().any(|b| b.node == node) {
                     return Err(format!("{host} has no brick of volume {name}"));
                 }
+                self.need_no_leader(id, &entry).await?;
                 self.tell_named(node, what, WORK).await
             }
             Operation::ListDivergent => self.gather(&entry, &what).await,
-            _ => self.at_leader(&entry, &what).await,
+            Operation::ForgetDivergent => self.everywhere(&entry, &what).await,
+            Operation::AcceptTailLoss => self.at_the_best(&entry, &what).await,
+            Operation::LeaveBrick { brick } | Operation::RejoinBrick { brick } => {
+                let node = self.brick_called(id, &entry, &brick).await?.node;
+                self.tell_named(node, what, WORK).await
+            }
+            Operation::ReplaceBrick { .. } => {
+                Err("'brick replace' is not part of this version yet: nothing was changed".to_owned())
+            }
+            Operation::Witness { .. } => self.at_leader(&entry, &what).await,
         }
     }
 
-    /// Lines of all bricks that can be asked.
-    async fn gather(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
-        let mut all = Vec::new();
+    /// The volume's brick that people call so.
+    pub(super) async fn brick_called(
+        self: &Rc<Self>,
+        id: VolumeId,
+        entry: &VolumeEntry,
+        brick: &str,
+    ) -> Result<BrickPlace, String> {
+        let bricks =
+            self.state_of(id, entry).await.map_or_else(|| entry.bricks.clone(), |(state, _)| state.bricks);
+        let name = |place: &BrickPlace| format!("{}:{}", place.host, place.path);
+        let found = bricks.iter().find(|place| name(place) == brick.trim_end_matches('/')).cloned();
+        found.ok_or_else(|| {
+            let all = bricks.iter().map(name).collect::<Vec<_>>().join(", ");
+            format!("{brick} is no brick of volume {}: it has {all}", entry.name)
+        })
+    }
+
+    /// Asks all bricks' nodes; all must answer.
+    async fn everywhere(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
+        let mut notes = Vec::new();
         for brick in &entry.bricks {
-            if !self.is_connected(brick.node) {
-                continue;
-            }
-            if let Reply::Lines(lines) = self.tell_named(brick.node, what.clone(), WORK).await? {
-                all.extend(lines.into_iter().map(|line| format!("{}:{}: {line}", brick.host, brick.path)));
+            if let Reply::Done { note: Some(note) } = self.tell_named(brick.node, what.clone(), WORK).await? {
+                notes.push(format!("{}:{}: {note}", brick.host, brick.path));
             }
         }
-        Ok(Reply::Lines(all))
+        Ok(Reply::Done { note: (!notes.is_empty()).then(|| notes.join("; ")) })
+    }
+
+    /// Asks the bricks' nodes that can be asked, until one has done it.
+    async fn at_the_best(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
+        let mut why = Vec::new();
+        for brick in entry.bricks.iter().filter(|brick| self.is_connected(brick.node)) {
+            match self.tell_named(brick.node, what.clone(), WORK).await {
+                Ok(reply @ Reply::Done { .. }) => return Ok(reply),
+                Ok(_) => {}
+                Err(text) => why.push(text),
+            }
+        }
+        Err(why.join("; "))
+    }
+
+    /// Nobody who can be asked leads the volume.
+    async fn need_no_leader(self: &Rc<Self>, id: VolumeId, entry: &VolumeEntry) -> Result<(), String> {
+        let read = |reply| match reply {
+            Reply::State { leader, .. } => Some(View { value: leader, leader }),
+            _ => None,
+        };
+        match self.consult(entry, &Request::StateHere { volume: id }, read).await {
+            Some((Some(leader), true)) => {
+                let name = |b: &BrickPlace| format!("{}:{}", b.host, b.path);
+                let brick =
+                    entry.bricks.iter().find(|b| b.node == leader).map_or_else(|| leader.to_string(), name);
+                Err(format!("{brick} leads the volume: there is nothing to overrule"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What abandoned lineages left, of all bricks that can be asked.
+    async fn gather(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
+        let mut all = Vec::new();
+        for brick in entry.bricks.iter().filter(|brick| self.is_connected(brick.node)) {
+            if let Reply::Divergent(rows) = self.tell_named(brick.node, what.clone(), WORK).await? {
+                all.extend(rows);
+            }
+        }
+        Ok(Reply::Divergent(all))
+    }
+
+    /// What this node's brick of a volume keeps, whether it runs or not.
+    async fn divergent_here(self: &Rc<Self>, volume: VolumeId, forget: bool) -> Outcome {
+        let (path, entry) =
+            (self.file().bricks.get(&volume).cloned(), self.file().pool.volumes.get(&volume).cloned());
+        let Some(path) = path else { return Ok(Reply::Divergent(Vec::new())) };
+        let place = entry.and_then(|e| e.bricks.into_iter().find(|b| b.node == self.node()));
+        let name = place.map_or_else(|| path.display().to_string(), |b| format!("{}:{}", b.host, b.path));
+        let look = move || {
+            if !forget {
+                return divergent::rows(&path, &name).map(Reply::Divergent);
+            }
+            let count = divergent::forget(&path)?;
+            Ok(Reply::Done { note: (count > 0).then(|| format!("{count} paths forgotten")) })
+        };
+        glommio::executor().spawn_blocking(look).await
     }
 
     /// Asks the bricks' nodes, following their hints, until the leader has done it.
@@ -114,18 +199,22 @@ impl Pool {
     }
 
     pub(super) async fn operate_here(self: &Rc<Self>, volume: VolumeId, operation: Operation) -> Outcome {
+        match &operation {
+            Operation::ListDivergent => return self.divergent_here(volume, false).await,
+            Operation::ForgetDivergent => return self.divergent_here(volume, true).await,
+            _ => {}
+        }
         let set = self.running(volume)?;
-        let anywhere = matches!(operation, Operation::Promote { .. } | Operation::ListDivergent);
-        let listing = matches!(operation, Operation::ListDivergent);
-        if !anywhere && let Some(elsewhere) = self.not_leading(set.as_ref()) {
+        let Operation::Witness { .. } = operation else { return settled(set.operate(operation).await) };
+        if let Some(elsewhere) = self.not_leading(set.as_ref()) {
             return Ok(elsewhere);
         }
-        match settled(set.operate(operation).await)? {
-            Reply::Done { note: None } if listing => Ok(Reply::Lines(Vec::new())),
-            Reply::Done { note: Some(text) } if listing => {
-                Ok(Reply::Lines(text.lines().map(str::to_owned).collect()))
+        match set.operate(operation).await {
+            Ok(host) => {
+                let options = host.into_iter().map(|host| ("witness".to_owned(), host)).collect();
+                self.change_here(volume, VolumeChange::Set { options }).await
             }
-            reply => Ok(reply),
+            Err(e) => settled(Err(e)),
         }
     }
 

@@ -13,10 +13,10 @@ use rfs_model::volume::VolumeState;
 use super::service::{LOOK, Outcome, Pool};
 
 /// What a brick says about its volume.
-struct View<T> {
-    value: T,
+pub(super) struct View<T> {
+    pub value: T,
     /// Who leads, as far as the brick knows.
-    leader: Option<NodeId>,
+    pub leader: Option<NodeId>,
 }
 
 impl Pool {
@@ -147,7 +147,7 @@ impl Pool {
     }
 
     /// Asks the bricks' nodes, this one first and then whom they call the leader. True: the leader itself has answered.
-    async fn consult<T>(
+    pub(super) async fn consult<T>(
         self: &Rc<Self>,
         entry: &VolumeEntry,
         request: &Request,

@@ -34,6 +34,9 @@ impl Inner {
         let Some((term, _)) = self.core.leading().filter(|_| reached && !self.front.is_leading()) else {
             return;
         };
+        if let Some(fork) = self.forks.0.last() {
+            self.front.lineage_began(fork.last.index.next());
+        }
         self.front.lead(term, clock::boottime_us() / 1000);
         self.report_own_room();
     }

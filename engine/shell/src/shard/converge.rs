@@ -9,6 +9,7 @@ use rfs_model::{Index, Record, RecordKind, Term};
 
 use super::bridge::{Caller, Desk, bridge};
 use super::{Event, Inner, Shard, TreeState};
+use crate::divergent::Records;
 use crate::tree::{Each, Fault, Replay, Tree};
 
 /// Records handed to the thread at once, bytes.
@@ -22,18 +23,18 @@ pub(crate) struct Converged {
     took_ms: u128,
 }
 
-type Batch = Result<Vec<Record>, String>;
+pub(super) type Batch = Result<Vec<Record>, String>;
 
-/// The thread's view of the log.
-struct Log {
-    from: Index,
-    through: Index,
-    caller: Caller<Index, Batch>,
+/// A thread's view of the log.
+pub(super) struct Log {
+    pub from: Index,
+    pub through: Index,
+    pub caller: Caller<Index, Batch>,
 }
 
-impl Replay for Log {
-    fn replay(&mut self, each: &mut Each<'_>) -> Result<(), Fault> {
-        let mut next = self.from;
+impl Records for Log {
+    fn each(&mut self, from: Index, each: &mut dyn FnMut(&Record) -> Result<(), Fault>) -> Result<(), Fault> {
+        let mut next = from;
         while next <= self.through {
             let batch = self.caller.call(next).ok_or_else(|| Fault::Log("the shard is gone".into()))?;
             let batch = batch.map_err(Fault::Log)?;
@@ -42,20 +43,29 @@ impl Replay for Log {
             }
             for record in &batch {
                 next = record.meta.index.next();
-                if record.meta.kind == RecordKind::Op {
-                    let stamped = Stamped::from_all(&record.payload)
-                        .map_err(|e| Fault::Log(format!("record {}: {e}", record.meta.index)))?;
-                    each(record.meta.index, &stamped)?;
-                }
+                each(record)?;
             }
         }
         Ok(())
     }
 }
 
+impl Replay for Log {
+    fn replay(&mut self, each: &mut Each<'_>) -> Result<(), Fault> {
+        self.each(self.from, &mut |record| {
+            if record.meta.kind != RecordKind::Op {
+                return Ok(());
+            }
+            let stamped = Stamped::from_all(&record.payload)
+                .map_err(|e| Fault::Log(format!("record {}: {e}", record.meta.index)))?;
+            each(record.meta.index, &stamped)
+        })
+    }
+}
+
 impl Shard {
     /// Feeds the thread until it ends.
-    async fn feed(self: Rc<Self>, mut desk: Desk<Index, Batch>, through: Index) {
+    pub(super) async fn feed(self: Rc<Self>, mut desk: Desk<Index, Batch>, through: Index) {
         while let Some(from) = desk.next().await {
             let read = self.inner.borrow().journal.read(from, through, BATCH_BYTES);
             desk.reply(read.await.map_err(|e| e.to_string()));

@@ -86,12 +86,13 @@ impl Inner {
             Effect::ReadRefused { ticket } => self.read_refused(ticket),
             Effect::RoleChanged => self.role_changed(),
             Effect::NeedsResync { to } => self.needs_resync(shard, now_us, to),
-            Effect::Diverged { common } => self.fail(format!(
-                "records after {common} were committed here and abandoned by an operator's decision: \
-                 'rfs-tools heal-status divergent' shows them, 'rfs-tools brick replace' starts over"
-            )),
+            Effect::Diverged { common } => self.diverged(common),
             Effect::ConfigCommitted => self.config_committed(),
-            Effect::LeaveDone { clean, last } => self.leave_done = Some((clean, last)),
+            Effect::LeaveDone { clean, last } => {
+                if !self.left(shard, now_us, clean, last) {
+                    self.leave_done = Some((clean, last));
+                }
+            }
         }
     }
 
@@ -191,6 +192,13 @@ impl Inner {
 
     /// Adds a record to this turn's batch.
     pub(crate) fn enter(&mut self, record: Record) {
+        let last = self.batch.last().map(|r| Position::new(r.meta.term, r.meta.index));
+        let before = last.unwrap_or(Position::new(self.journal.last().term, self.journal.last().index));
+        if self.forks.note(before, record.meta.term)
+            && let Err(why) = self.forks.save(&self.path)
+        {
+            self.fail(why);
+        }
         self.chain = record.meta.crc();
         self.batch.push(record);
     }

@@ -16,11 +16,13 @@
 mod accept;
 mod admission;
 mod apply;
+mod aside;
 mod brick;
 mod bridge;
 mod checkpoint;
 mod converge;
 mod drive;
+pub mod forks;
 mod heal;
 pub mod index_check;
 mod info;
@@ -30,6 +32,7 @@ pub mod life;
 pub mod links;
 mod mounts;
 mod operate;
+mod overrule;
 mod peers;
 mod queries;
 mod queue;
@@ -244,7 +247,13 @@ pub(crate) struct Inner {
     pub infos: info::Infos,
     pub paces: heal::Paces,
     pub resync: resync::Resync,
+    pub forks: forks::Forks,
+    pub aside: aside::Aside,
+    /// The brick's directory.
+    pub path: PathBuf,
     pub proposals: Vec<operate::Proposal>,
+    /// Commands of an operator that are under way.
+    pub commands: Vec<overrule::Command>,
     pub leaving: bool,
     pub leave_done: Option<(bool, bool)>,
     pub next_ticket: u64,
@@ -439,6 +448,7 @@ impl Inner {
         self.tick_checkpoint(shard, now_us);
         self.tick_sessions(now_us);
         self.tick_info(now_us);
+        self.tick_commands(shard, now_us);
         self.tick_resync(shard, now_us);
     }
 
@@ -456,6 +466,9 @@ impl Inner {
         self.seats.close_all();
         self.opening.clear();
         self.fail_proposals();
+        for command in std::mem::take(&mut self.commands) {
+            command.give_up();
+        }
     }
 
     pub(crate) fn ticket(&mut self) -> Ticket {

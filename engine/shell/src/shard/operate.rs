@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rfs_core::consensus::api::Input;
-use rfs_model::admin::Operation;
+use rfs_core::consensus::api::{Input, SeatWish};
 use rfs_model::codec::Encode;
 use rfs_model::options::{Options, SyncMode};
 use rfs_model::volume::VolumeState;
@@ -14,6 +13,15 @@ use rfs_model::{Index, Record, RecordKind};
 use super::start::timing;
 use super::{Inner, Shard};
 use crate::pool::ProposeError;
+
+/// Where the volume's options want the witness seat.
+pub(super) fn seat_wish(options: &Options) -> SeatWish {
+    match options.witness.as_str() {
+        "auto" => SeatWish::Best,
+        "none" => SeatWish::Nobody,
+        host => SeatWish::Host(host.to_owned()),
+    }
+}
 
 /// Where an answer goes: filled once.
 #[derive(Clone)]
@@ -114,6 +122,7 @@ impl Inner {
         let before = std::mem::replace(&mut self.options, Options::of(&state));
         self.state = state;
         self.retain_log();
+        self.core.wish_seat(seat_wish(&self.options));
         self.core.retime(&timing(&self.options));
         if self.options.sync == SyncMode::Always && before.sync != SyncMode::Always {
             // From here on only what is synced counts as written: that includes what was written before.
@@ -125,24 +134,5 @@ impl Inner {
     pub(super) fn retain_log(&mut self) {
         let age = Duration::from_secs(self.options.retain_age_s);
         self.journal.retain(self.options.retain_bytes, age);
-    }
-
-    pub(super) fn operate(
-        &mut self,
-        _shard: &Rc<Shard>,
-        _now_us: u64,
-        operation: Operation,
-        answer: OperateAnswer,
-    ) {
-        let name = match operation {
-            Operation::Promote { .. } => "volume promote",
-            Operation::AcceptTailLoss => "volume accept-tail-loss",
-            Operation::Witness { .. } => "volume witness",
-            Operation::LeaveBrick { .. } => "brick leave",
-            Operation::ReplaceBrick { .. } => "brick replace",
-            Operation::ListDivergent => "heal-status divergent",
-        };
-        let text = format!("'{name}' is not part of this version yet: nothing was changed");
-        answer.fill(Err(ProposeError::Refused(text)));
     }
 }

@@ -17,6 +17,8 @@ use rfs_model::options::{Options, SyncMode};
 use rfs_model::volume::VolumeState;
 use rfs_model::{Index, Term, Timestamp, VolumeId};
 
+use super::forks::Forks;
+use super::operate::seat_wish;
 use super::resync::{forget_origin, noted_origin};
 use super::{Inner, Shard, Surroundings, TreeState, index_check, life, wire};
 use crate::clock;
@@ -68,7 +70,8 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     }
     let seed = u64::from_le_bytes(random::<8>().map_err(|e| format!("no randomness: {e}"))?);
     let timing = timing(&options);
-    let core = Consensus::new(now_us, around.me, found.hard.clone(), summary, found.start, timing, seed);
+    let mut core = Consensus::new(now_us, around.me, found.hard.clone(), summary, found.start, timing, seed);
+    core.wish_seat(seat_wish(&options));
     let tree = match found.start {
         Start::Clean => TreeState::Ready(Box::new(found.tree)),
         Start::SameBoot | Start::Suspect => TreeState::Torn(Box::new(found.tree)),
@@ -103,7 +106,11 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         infos: super::info::Infos::default(),
         paces: super::heal::Paces::default(),
         resync: super::resync::Resync::default(),
+        forks: Forks::load(path)?,
+        aside: super::aside::Aside::default(),
+        path: path.to_owned(),
         proposals: Vec::new(),
+        commands: Vec::new(),
         leaving: false,
         leave_done: None,
         next_ticket: 0,

@@ -7,6 +7,7 @@ use rfs_model::config::{ConfigEntry, ConfigRecord, Position};
 use rfs_model::peer::{AppendHeader, FIRST_SHELL_TAG, PeerMessage};
 use rfs_model::{DecodeError, Index, Meta, Record, RecordKind, layout, tagged};
 
+use super::forks::Fork;
 use crate::net::NetError;
 
 /// How a brick is, told to the others each second.
@@ -29,6 +30,8 @@ pub enum ShellMessage {
         at: Position,
         chain: u32,
         config: ConfigEntry,
+        /// Where the lineages of the sender's log began.
+        forks: Vec<Fork>,
     },
     /// Part number `number`, from 0.
     CopyPart {
@@ -44,7 +47,7 @@ pub enum ShellMessage {
 }
 tagged!(ShellMessage, "a brick's message", {
     100 => Info { info },
-    101 => CopyBegin { at, chain, config },
+    101 => CopyBegin { at, chain, config, forks },
     102 => CopyPart { number, part },
     103 => CopyAck { upto },
     104 => CopyWanted {},

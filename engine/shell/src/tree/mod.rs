@@ -9,6 +9,7 @@
 //! Everything here is called on one thread; short cached system calls are made in place. What can take long is handed out
 //! as a job of its own, which owns what it needs and may run on any thread.
 
+mod abandoned;
 mod apply;
 mod brick;
 mod checkpoint;
@@ -38,7 +39,7 @@ mod xattrat;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};

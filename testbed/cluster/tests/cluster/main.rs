@@ -22,4 +22,5 @@ mod shapes;
 mod slow;
 mod sqlite;
 mod tutorial;
+mod way_out;
 mod window;

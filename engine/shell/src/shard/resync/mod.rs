@@ -26,6 +26,7 @@ use rfs_model::config::{ConfigEntry, Position};
 use rfs_model::volume::VolumeState;
 use rfs_model::{Index, InodeId, NodeId};
 
+use super::forks::Forks;
 use super::wire::ShellMessage;
 use super::{Inner, Shard, TreeState};
 use crate::journal::Pin;
@@ -40,6 +41,7 @@ pub(crate) struct Origin {
     pub at: Position,
     pub chain: u32,
     pub config: ConfigEntry,
+    pub forks: Forks,
 }
 
 #[derive(Default)]
@@ -53,8 +55,15 @@ pub(crate) struct Resync {
     /// A copy's origin is noted on the disk; its configuration is not in the hard state yet.
     pub noted: bool,
     /// A copy that arrived while a checkpoint was being written.
-    pending: Option<(NodeId, Origin)>,
+    pending: Option<Pending>,
     asked_us: u64,
+}
+
+/// A copy that has to wait, and the parts of it that have come: at most [`WINDOW`].
+struct Pending {
+    from: NodeId,
+    origin: Origin,
+    parts: Vec<bytes::Bytes>,
 }
 
 /// A copy on its way out.
@@ -87,6 +96,12 @@ pub(crate) enum ResyncEvent {
         number: u64,
         why: String,
     },
+    /// What this brick has and the leader lacks could not be set aside: nothing of it was touched.
+    NotSetAside {
+        why: String,
+    },
+    /// What was set aside was compared with the volume: how many paths differ, of how many.
+    Settled(Result<(usize, usize), String>),
 }
 
 impl Resync {
@@ -132,11 +147,15 @@ impl Inner {
             self.resync_checkpointed(shard);
         }
         if self.checkpoint_idle()
-            && let Some((from, origin)) = self.resync.pending.take()
+            && let Some(Pending { from, origin, parts }) = self.resync.pending.take()
         {
             self.begin_receiving(shard, from, origin);
+            for (number, part) in (0..).zip(parts) {
+                self.receive_part(from, number, part);
+            }
         }
         self.ask_for_copy(now_us);
+        self.settle_aside(shard);
     }
 
     /// A brick without a tree says so once a second, until somebody sends it one.
@@ -165,6 +184,10 @@ impl Inner {
                     self.install(shard, now_us, tree, &checkpoint, &origin);
                 }
             }
+            ResyncEvent::NotSetAside { why } => self.fail(format!(
+                "what this brick has and the volume abandoned cannot be set aside: {why}; nothing of it was touched"
+            )),
+            ResyncEvent::Settled(done) => self.settled_aside(done),
             ResyncEvent::ReceiveFailed { number, why } => {
                 if self.is_receiving(number) {
                     tracing::warn!("the copy from the leader cannot be stored: {why}");
@@ -182,15 +205,21 @@ impl Inner {
         message: ShellMessage,
     ) {
         match message {
-            ShellMessage::CopyBegin { at, chain, config } => {
-                let origin = Origin { at, chain, config };
+            ShellMessage::CopyBegin { at, chain, config, forks } => {
+                let origin = Origin { at, chain, config, forks: Forks(forks) };
+                self.flush_journal(shard, now_us);
                 if self.checkpoint_idle() {
                     self.begin_receiving(shard, from, origin);
                 } else {
-                    self.resync.pending = Some((from, origin));
+                    self.resync.pending = Some(Pending { from, origin, parts: Vec::new() });
                 }
             }
-            ShellMessage::CopyPart { number, part } => self.receive_part(from, number, part),
+            ShellMessage::CopyPart { number, part } => match &mut self.resync.pending {
+                Some(pending) if pending.from == from && number == pending.parts.len() as u64 => {
+                    pending.parts.push(part);
+                }
+                _ => self.receive_part(from, number, part),
+            },
             ShellMessage::CopyAck { upto } => {
                 if let Some(sending) = self.resync.sending.get(&from) {
                     sending.acked.upto(upto);
@@ -214,7 +243,9 @@ impl Inner {
         checkpoint: &Checkpoint,
         origin: &Origin,
     ) {
-        let Origin { at, chain, config } = origin;
+        let Origin { at, chain, config, forks } = origin;
+        self.forks = forks.clone();
+        self.aside.replaced();
         let front = rfs_core::admit::Front::restore(rfs_core::admit::Limits::default(), &checkpoint.state);
         self.front = match front {
             Ok(front) => front,

@@ -13,6 +13,7 @@ use rfs_model::sealed::{seal, unseal};
 use rfs_model::{NodeId, layout};
 
 use super::super::bridge::{Caller, bridge};
+use super::super::forks::Forks;
 use super::super::wire::ShellMessage;
 use super::super::{Event, Inner, Shard, TreeState};
 use super::{Origin, ResyncEvent};
@@ -56,7 +57,8 @@ pub(crate) fn noted_origin(brick: &Path) -> Result<Option<Origin>, String> {
         Err(e) => return Err(format!("{}: {e}", path.display())),
     };
     let note: Note = unseal(MAGIC, VERSION, &bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(Some(Origin { at: note.at, chain: note.chain, config: note.config }))
+    let forks = Forks::load(brick)?;
+    Ok(Some(Origin { at: note.at, chain: note.chain, config: note.config, forks }))
 }
 
 /// # Errors
@@ -79,6 +81,7 @@ fn store(
     let mut wipe = Sink::begin(dir, label)?;
     while wipe.step()? {}
     let note = Note { at: origin.at, chain: origin.chain, config: origin.config.clone() };
+    origin.forks.save(dir).map_err(Fault::Copy)?;
     durable::replace(&note_path(dir), &seal(MAGIC, VERSION, &note))
         .map_err(|e| Fault::Copy(format!("cannot note where the log begins: {e}")))?;
     let mut sink = Sink::new(dir, &Limits::default(), label)?;
@@ -125,15 +128,23 @@ impl Inner {
             }
         })
         .detach();
+        let aside = match self.tail_job(shard, &origin.forks) {
+            Ok(aside) => aside,
+            Err(e) => return self.fail(format!("cannot set aside what the leader lacks: {e}")),
+        };
         let label = Label { state: BrickState::Live, volume: shard.volume, node: self.me, set: 0 };
         let (dir, inbox, shard) = (shard.path.clone(), Rc::clone(&shard.inbox), Rc::clone(shard));
         let state = self.state.clone();
         glommio::spawn_local(async move {
             let told = origin.clone();
-            let job = move || store(&dir, label, &told, &parts, acks);
+            let bell = Rc::clone(&inbox);
+            let job = move || aside.carry_out(&dir).map(|()| store(&dir, label, &told, &parts, acks));
             // What the brick is part of must be known even if it starts again without tree and log.
             let stored = match shard.note_volume(state).await {
-                Ok(()) => glommio::executor().spawn_blocking(job).await,
+                Ok(()) => match glommio::executor().spawn_blocking(job).await {
+                    Ok(stored) => stored,
+                    Err(why) => return bell.push(Event::Resync(ResyncEvent::NotSetAside { why })),
+                },
                 Err(e) => Err(Fault::Copy(e)),
             };
             let event = match stored {

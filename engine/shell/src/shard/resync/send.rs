@@ -163,7 +163,8 @@ impl Inner {
         let Some(config) = self.core.config_upto(index).cloned() else {
             return tracing::warn!("cannot begin a copy: the log begins behind record {index}");
         };
-        self.send(to, &ShellMessage::CopyBegin { at: Position::new(term, index), chain, config });
+        let (at, forks) = (Position::new(term, index), self.forks.0.clone());
+        self.send(to, &ShellMessage::CopyBegin { at, chain, config, forks });
         let inodes = source.total().unwrap_or(0);
         tracing::info!(peer = %self.brick_name(to), at = %index, inodes, "a copy begins");
         let progress = Rc::new(Progress { inodes, ..Progress::default() });

@@ -7,4 +7,4 @@ mod foreign;
 mod listing;
 mod rebuild;
 mod resync;
-mod rig;
+pub(crate) mod rig;
