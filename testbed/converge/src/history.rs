@@ -12,7 +12,7 @@ use crate::build::build;
 use crate::copy::{Busy, copy};
 use crate::mix::{Loss, mix};
 use crate::mutants::Mutant;
-use crate::recovery::{Wreck, Yard, go_on, limits};
+use crate::recovery::{Wreck, Yard, go_on, limits, must_be};
 use crate::stats::Stats;
 use crate::timeline::Timeline;
 
@@ -61,7 +61,7 @@ impl History {
     fn new(setup: &Setup) -> Result<Self> {
         let mut dice = Dice(setup.seed);
         let mut yard = Yard::new(&setup.place)?;
-        let brick = yard.next();
+        let brick = yard.fresh();
         let tree = Tree::create(&brick, &limits(&mut dice), ROOT_ATTR, Bytes::new())?;
         let (model, timeline) = (Model::new(), Timeline::default());
         let (setup, tree, ops, at) = (setup.clone(), Some(tree), Vec::new(), Index::ZERO);
@@ -91,6 +91,11 @@ impl History {
         if self.dice.chance(85) {
             self.checkpoint(stats)?;
         }
+        if self.dice.chance(10) {
+            self.tree().end_batch()?;
+            must_be(self.tree.as_ref().expect("the brick lives"), &self.brick, &self.model, self.since)
+                .context("before any crash")?;
+        }
         if self.dice.chance(8) {
             return self.copy(stats);
         }
@@ -115,7 +120,7 @@ impl History {
 
     /// The next operation, applied; false when the brick was stopped in it, or after it.
     fn operate(&mut self) -> Result<bool> {
-        let (index, op) = self.next();
+        let (index, op) = self.admit();
         let ends = self.dice.chance(15);
         let tree = self.tree();
         let done = tree.apply(index, TERM, &stamped(index, op)).and_then(|applied| {
@@ -133,7 +138,7 @@ impl History {
         }
     }
 
-    fn next(&mut self) -> (Index, Op) {
+    fn admit(&mut self) -> (Index, Op) {
         let index = Index(self.ops.len() as u64 + 1);
         let op = next_op(&self.model, index, &mut self.dice);
         self.model.apply(index, &op);
@@ -143,7 +148,7 @@ impl History {
 
     /// A record that is committed and that the brick does not apply before it crashes.
     fn only_log(&mut self) {
-        self.next();
+        self.admit();
     }
 
     /// A checkpoint, while which operations may be applied.
@@ -215,7 +220,7 @@ impl History {
     fn copy(&mut self, stats: &mut Stats) -> Result<()> {
         self.checkpoint(stats)?;
         let mut dice = self.dice.fork();
-        let (brick, limits) = (self.yard.next(), limits(&mut dice));
+        let (brick, limits) = (self.yard.fresh(), limits(&mut dice));
         if dice.chance(30) {
             // Another tree is in the way.
             build(&self.model.picture(), &brick, b"an old index")?;
@@ -236,7 +241,7 @@ impl History {
         let last = if dice.chance(60) { all } else { dice.below(all + 1) };
         let synced = if dice.chance(20) { dice.below(last + 1) } else { 0 };
         let picture = mix(&self.timeline, Loss { synced, last }, dice);
-        let brick = self.yard.next();
+        let brick = self.yard.fresh();
         build(&picture, &brick, index).context("building a crash state")?;
         Ok(brick)
     }
@@ -244,7 +249,7 @@ impl History {
 
 impl Busy for History {
     fn change(&mut self) -> Result<(), Fault> {
-        let (index, op) = self.next();
+        let (index, op) = self.admit();
         let applied = self.tree().apply(index, TERM, &stamped(index, op))?;
         applied.leftover.map_or(Ok(()), |leftover| leftover.run())
     }

@@ -46,6 +46,10 @@ pub fn mix(timeline: &Timeline, loss: Loss, dice: &mut Dice) -> Picture {
         let time = times[id];
         let names = life.names_at(time);
         if names.is_empty() && *id != InodeId::ROOT {
+            if died_as_file(life, time) && dice.chance(10) {
+                picture.slots.insert((LIMBO, id.to_string().into()), *id);
+                picture.nodes.insert(*id, blend(life, loss, dice));
+            }
             continue;
         }
         let (id, node) = if may_be_torn(life, time) && !parents.contains(id) && dice.chance(25) {
@@ -128,6 +132,12 @@ fn resolve(timeline: &Timeline, times: &mut Times, conflict: &[InodeId], loss: L
     let chosen = if up { steps.min() } else { steps.max() };
     let (_, id, new) = chosen.expect("the first and the last state are free of conflicts");
     times.insert(id, new);
+}
+
+/// Whether it is a file that has lost its last name: a big one is moved to limbo, and deleted when there is time.
+fn died_as_file(life: &Life, time: usize) -> bool {
+    let lived = life.names.iter().any(|names| names.from <= time && !names.slots.is_empty());
+    lived && life.nodes.first().is_some_and(|(_, node)| node.kind == FileKind::File)
 }
 
 /// Whether the identity may be lost: nothing was done yet that comes after it.

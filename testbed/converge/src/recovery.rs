@@ -33,7 +33,7 @@ impl Yard {
     }
 
     /// A path that is not there yet.
-    pub fn next(&mut self) -> PathBuf {
+    pub fn fresh(&mut self) -> PathBuf {
         self.used += 1;
         self.dir.path().join(self.used.to_string())
     }
@@ -85,7 +85,7 @@ impl Wreck<'_> {
         let picture = self.picture()?;
         for stop in 0.. {
             let mut wreck = self.clone();
-            wreck.brick = yard.next();
+            wreck.brick = yard.fresh();
             build(&picture, &wreck.brick, &self.index).context("building a crash state")?;
             stats.crash_states += 1;
             let ended = match wreck.attempt(Some(stop), dice, stats)? {
@@ -144,7 +144,7 @@ impl Wreck<'_> {
         timeline.add_picture(&before);
         timeline.add_picture(&self.picture()?);
         let picture = mix(&timeline, Loss { synced: 0, last: 1 }, dice);
-        self.brick = yard.next();
+        self.brick = yard.fresh();
         build(&picture, &self.brick, &self.index).context("building a crash state")
     }
 

@@ -77,7 +77,7 @@ impl Timeline {
         }
         let all: BTreeSet<InodeId> = self.lives.keys().chain(nodes.keys()).copied().collect();
         for id in all {
-            let life = self.lives.entry(id).or_insert_with(Life::default);
+            let life = self.lives.entry(id).or_default();
             if life.names.is_empty() && now > 0 {
                 life.names.push(Names { from: 0, slots: Vec::new() });
             }

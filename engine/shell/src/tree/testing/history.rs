@@ -194,7 +194,7 @@ fn inside(model: &Model, index: Index, dice: &mut Dice) -> Option<Op> {
     let file = node.kind == FileKind::File;
     match dice.below(10) {
         0..5 if file => {
-            let data = vec![dice.next() as u8 | 1; 1 + dice.below(5000)];
+            let data = vec![dice.draw() as u8 | 1; 1 + dice.below(5000)];
             let end = node.data.len();
             let offset = if dice.chance(30) && end < 16_000 { end } else { dice.below(9000) };
             Some(Op::Write { id, offset: offset as u64, data: data.into() })
@@ -238,7 +238,7 @@ fn some_attrs(node: &Node, index: Index, dice: &mut Dice) -> SetAttr {
 
 fn some_xattr(id: InodeId, kind: FileKind, dice: &mut Dice) -> Option<Op> {
     let (file, dir) = (kind == FileKind::File, kind == FileKind::Dir);
-    let short = Bytes::from(vec![dice.next() as u8; dice.below(100)]);
+    let short = Bytes::from(vec![dice.draw() as u8; dice.below(100)]);
     let (name, value) = match dice.below(10) {
         0..2 if kind != FileKind::Symlink => (ACL_ACCESS, list([0o640, 0o755, 0][dice.below(3)], dice)),
         2..4 if dir => (ACL_DEFAULT, list(0o750, dice)),

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use rfs_model::op::{Allocate, Fate};
-use rfs_model::{FileKind, Index, InodeId, Op, SetAttr, Timestamp};
+use rfs_model::{FileKind, InodeId, Op, SetAttr, Timestamp};
 
-use super::rig::{Rig, id, make, name, rename, rename_over, seeds, unlink, write};
+use super::rig::{Rig, id, make, name, rename, rename_over, unlink, write};
 use crate::tree::Fault;
-use crate::tree::testing::{Dice, TERM, next_op, stamped};
+use crate::tree::testing::{TERM, stamped};
 
 const ROOT: InodeId = InodeId::ROOT;
 
@@ -234,23 +234,4 @@ fn big_files_die_on_a_thread_of_their_own() {
     std::thread::spawn(|| prelude.run()).join().unwrap().unwrap();
     rig.run(op);
     rig.check();
-}
-
-#[test]
-fn random_histories_come_out_as_their_fold() {
-    for seed in seeds(0..40) {
-        let (mut rig, mut dice) = (Rig::new(), Dice(seed));
-        for _ in 0..120 {
-            let op = next_op(&rig.model, rig.tree.applied().next(), &mut dice);
-            rig.run(op);
-            if dice.chance(10) {
-                rig.tree.end_batch().unwrap();
-            }
-            if dice.chance(5) {
-                rig.checkpoint(b"");
-            }
-        }
-        rig.check();
-        assert_eq!(rig.tree.applied(), Index(120), "seed {seed}");
-    }
 }

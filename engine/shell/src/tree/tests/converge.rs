@@ -97,6 +97,16 @@ fn a_file_that_the_brick_did_not_make_is_never_removed() {
 }
 
 #[test]
+fn a_file_that_an_earlier_recovery_was_making_is_adopted_with_its_data() {
+    let wreck = closed(vec![make(id(5), ROOT, "new", FileKind::File), write(id(5), 0, b"data")]);
+    let new = wreck.dir.join(".rfs/limbo/.new");
+    std::fs::write(&new, b"dat").unwrap();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&new, "trusted.rfs.id", &id(5).to_bytes(), flags).unwrap();
+    wreck.recover_and_check();
+}
+
+#[test]
 fn a_file_that_the_checkpoint_promised_and_that_is_gone_is_a_fault() {
     let wreck = closed(vec![rename(id(2), (id(1), "f"), (ROOT, "f"))]);
     std::fs::remove_file(wreck.dir.join("a/f")).unwrap();

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rfs_model::op::Fate;
 use rfs_model::{FileKind, Index, InodeId, Op};
 
-use super::rig::{Rig, name, seeds, unlink, write};
-use crate::tree::testing::{Dice, Log, Picture, TERM, next_op};
+use super::rig::{Rig, name, unlink, write};
+use crate::tree::testing::TERM;
 use crate::tree::{Checkpoint, Fault, Limits, Tree, rebuild};
 
 const ROOT: InodeId = InodeId::ROOT;
@@ -38,38 +38,6 @@ fn places_of_a_whole_tree_are_found() {
         assert_eq!((new.kind, &new.places, new.version), (old.kind, &old.places, index));
     }
     assert!(tree.read(f, 0, 1).unwrap().unwrap().is_empty());
-}
-
-#[test]
-fn recovery_over_the_log_makes_a_rebuilt_brick_exact() {
-    for seed in seeds(0..30) {
-        let (mut rig, mut dice, mut ops) = (Rig::new(), Dice(seed), Vec::new());
-        for _ in 0..80 {
-            let op = next_op(&rig.model, rig.tree.applied().next(), &mut dice);
-            if rig.run(op.clone()) == Index(30) {
-                rig.tree.end_batch().unwrap();
-            }
-            ops.push(op);
-        }
-        let model = rig.model.clone();
-        let (dir, _keep) = rig.close();
-        let index = dir.join(".rfs/index.redb");
-        std::fs::write(&index, b"rubbish").unwrap();
-        rebuild(&dir, &Limits::default(), checkpoint(30)).unwrap();
-        let mut tree = Tree::open(&dir, &Limits::default()).unwrap();
-        let through = Index(ops.len() as u64);
-        tree.converge(through, TERM, &mut Log { ops: &ops, after: Index(30), through }).unwrap();
-        Picture::of_brick(&dir).assert_is(&model.picture());
-        for (id, node) in &model.nodes {
-            let entry = tree.entry(*id).unwrap().unwrap();
-            assert_eq!(entry.version, node.version.max(Index(30)), "seed {seed}, inode {id}");
-            let mut names: Vec<_> = model.names_of(*id);
-            names.sort();
-            let places: Vec<_> =
-                entry.places.iter().map(|p| (p.parent, Bytes::copy_from_slice(&p.name))).collect();
-            assert_eq!(places, names);
-        }
-    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Full copies, taken while writes go on.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -9,40 +8,13 @@ use rfs_model::op::{Allocate, Fate};
 use rfs_model::resync::Item;
 use rfs_model::{Decode, Encode, FileKind, Index, InodeId, NodeId, Op, VolumeId};
 
-use super::rig::{Rig, id, make, name, scratch, seeds, unlink, write};
-use crate::tree::testing::{Dice, Log, Model, Picture, ROOT_ATTR, TERM, next_op, stamped};
+use super::rig::{Rig, id, make, name, scratch, unlink, write};
+use crate::tree::testing::{Log, Model, Picture, ROOT_ATTR, TERM};
 use crate::tree::{Copy, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
 
 const ROOT: InodeId = InodeId::ROOT;
 const LABEL: Label =
     Label { state: BrickState::Live, volume: VolumeId([1; 16]), node: NodeId([2; 16]), set: 0 };
-
-/// A brick under write load: each inode lent out is followed by some more operations.
-struct Busy<'a> {
-    rig: &'a RefCell<Rig>,
-    ops: &'a RefCell<Vec<Op>>,
-    dice: Dice,
-}
-
-impl Lender for Busy<'_> {
-    fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
-        let mut rig = self.rig.borrow_mut();
-        for _ in 0..self.dice.below(3) {
-            let index = rig.tree.applied().next();
-            let op = next_op(&rig.model, index, &mut self.dice);
-            rig.run(op.clone());
-            self.ops.borrow_mut().push(op);
-        }
-        if self.dice.chance(30) {
-            rig.tree.end_batch()?;
-        }
-        rig.tree.lend(id)
-    }
-
-    fn applied(&mut self) -> Result<Index, Fault> {
-        Ok(self.rig.borrow().tree.applied())
-    }
-}
 
 fn wipe(dir: &Path) {
     let mut wipe = Sink::begin(dir, LABEL).unwrap();
@@ -83,53 +55,6 @@ fn converge(dir: &Path, ops: &[Op]) -> Tree {
 fn check(dir: &Path, tree: &Tree, model: &Model) {
     Picture::of_brick(dir).assert_is(&model.picture());
     model.picture().assert_index(tree);
-}
-
-#[test]
-fn a_copy_under_load_becomes_the_same_tree() {
-    for seed in seeds(0..40) {
-        let (mut rig, mut dice, mut ops) = (Rig::new(), Dice(seed), Vec::new());
-        for _ in 0..150 {
-            let op = next_op(&rig.model, rig.tree.applied().next(), &mut dice);
-            rig.run(op.clone());
-            ops.push(op);
-        }
-        rig.checkpoint(b"replicated state");
-        let (rig, ops) = (RefCell::new(rig), RefCell::new(ops));
-        let target = scratch();
-        let dir = target.path().join("brick");
-        litter(&dir, seed);
-        let mut source = rig.borrow().tree.copy_source().unwrap();
-        let mut lender = Busy { rig: &rig, ops: &ops, dice: dice.clone() };
-        let until = copy(&mut source, &mut lender, &dir);
-        assert_eq!(until, rig.borrow().tree.applied());
-        for _ in 0..dice.below(20) {
-            let mut rig = rig.borrow_mut();
-            let op = next_op(&rig.model, rig.tree.applied().next(), &mut dice);
-            rig.run(op.clone());
-            ops.borrow_mut().push(op);
-        }
-        let mut tree = converge(&dir, &ops.borrow());
-        check(&dir, &tree, &rig.borrow().model);
-        assert_eq!(&tree.checkpoint().unwrap().state[..], b"replicated state");
-        let done = tree.checkpoint_begin(Bytes::new()).unwrap().run().unwrap();
-        tree.checkpoint_done(done).unwrap();
-        drop(tree);
-        check(&dir, &Tree::open(&dir, &Limits::default()).unwrap(), &rig.borrow().model);
-    }
-}
-
-/// Another tree in the way.
-fn litter(dir: &Path, seed: u64) {
-    let mut tree = Tree::create(dir, &Limits::default(), ROOT_ATTR, Bytes::new()).unwrap();
-    let (mut model, mut dice) = (Model::new(), Dice(seed + 5000));
-    for i in 1..100 {
-        let op = next_op(&model, Index(i), &mut dice);
-        let _ = tree.apply(Index(i), TERM, &stamped(Index(i), op.clone())).unwrap();
-        model.apply(Index(i), &op);
-    }
-    std::fs::write(dir.join("foreign"), b"x").unwrap();
-    std::fs::create_dir_all(dir.join(".rfs/limbo/.3/deep/er")).unwrap();
 }
 
 struct Quiet<'a>(&'a Tree);

@@ -25,16 +25,6 @@ pub fn scratch() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The histories of a random test: `usual`, or `FROM..TO` of `RFS_SEEDS`. A failing one prints its seed, which with
-/// `RFS_SEEDS=SEED..SEED+1` and the test's name runs alone.
-pub fn seeds(usual: std::ops::Range<u64>) -> impl Iterator<Item = u64> {
-    let asked = std::env::var("RFS_SEEDS").ok().map(|text| {
-        let (from, to) = text.split_once("..").expect("RFS_SEEDS is FROM..TO");
-        from.parse().expect("a number")..to.parse().expect("a number")
-    });
-    asked.unwrap_or(usual).inspect(|seed| println!("seed {seed}"))
-}
-
 /// Identity of what the record at `index` makes.
 pub fn id(index: u64) -> InodeId {
     InodeId { term: TERM, index: Index(index) }
