@@ -108,7 +108,7 @@ fn a_write_may_be_cut_off_at_the_end_of_a_page_and_nowhere_else() {
     };
     let lengths = |length| judge(0, &steps, Window { least: 1, most: 3 }, &of(length)).lengths;
     assert_eq!([lengths(0), lengths(6000), lengths(11_000)], [[1], [2], [3]]);
-    assert_eq!([lengths(4096), lengths(8192)], [[1], [2]]);
+    assert_eq!([lengths(4096), lengths(8192)], [[1], [2]], "cut off");
     assert_eq!([lengths(4095), lengths(6001), lengths(8000)], [[0usize; 0]; 3]);
 }
 

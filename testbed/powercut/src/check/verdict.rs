@@ -90,7 +90,7 @@ fn is_part(before: &Node, after: &Node, found: &Node) -> bool {
         let rest = a.get(end..).unwrap_or_default();
         f.len() == end + rest.len() && f.get(..end) == b.get(..end) && f.get(end..) == Some(rest)
     };
-    f.len() >= a.len() && ends.into_iter().any(part)
+    f != b && f.len() >= a.len() && ends.into_iter().any(part)
 }
 
 /// Whether a file is made of what it was within the window, byte by byte.

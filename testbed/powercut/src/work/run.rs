@@ -16,7 +16,8 @@ pub struct Pace {
     pub pause: Duration,
 }
 
-/// Carries out every worker's stream below `top`, without its first `done` operations, until `stop` exists; writes what
+/// Carries out every worker's stream below `top`, without its first `done` operations, until `stop` exists, but at
+/// least one operation each: the one at which a power cut broke off may be there in part. Writes what
 /// they did into the folder `logs`, in the end. The first error ends it all.
 pub fn run(seed: u64, done: &[usize], top: &Path, logs: &Path, stop: &Path, pace: Pace) -> io::Result<()> {
     let workers: Vec<io::Result<()>> = std::thread::scope(|scope| {
@@ -42,13 +43,13 @@ fn work(
     let top = top.join(folder(worker));
     let mut log = Log::default();
     for (number, op) in (0..pace.most).zip(Stream::new(seed, worker)).skip(done) {
-        if stop.exists() {
-            break;
-        }
         let done = log.time(|| op.carry_out(&top, worker, number));
         done.map_err(|e| {
             io::Error::new(e.kind(), format!("worker {worker}, operation {number}, {op:?}: {e}"))
         })?;
+        if stop.exists() {
+            break;
+        }
         std::thread::sleep(pace.pause);
     }
     log.save(&logs.join(folder(worker)))
