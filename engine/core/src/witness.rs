@@ -127,12 +127,15 @@ impl Witness {
     }
 
     fn heartbeat(&mut self, now_us: u64, term: Term, round: u64) -> WitnessReply {
-        if term >= self.register.term {
-            self.see_term(term);
-            (self.held_until_us, self.held_for) = (now_us + self.hold_us, term);
-            self.released = false;
+        if term < self.register.term {
+            // Rounds are counted anew in each term: the same brick may lead in the later one when this answer comes, and
+            // must not take it for one of its rounds there.
+            return WitnessReply::Heartbeat { term: self.register.term, round: 0 };
         }
-        WitnessReply::Heartbeat { term: self.register.term, round }
+        self.see_term(term);
+        (self.held_until_us, self.held_for) = (now_us + self.hold_us, term);
+        self.released = false;
+        WitnessReply::Heartbeat { term, round }
     }
 
     fn see_term(&mut self, term: Term) {
@@ -277,7 +280,7 @@ mod tests {
         let mut witness = experienced();
         let beat = WitnessRequest::Heartbeat { term: Term(4), leader: node(1), round: 7 };
         let reply = witness.step(LATER_US, beat).reply;
-        assert_eq!(reply, Some(WitnessReply::Heartbeat { term: Term(5), round: 7 }));
+        assert_eq!(reply, Some(WitnessReply::Heartbeat { term: Term(5), round: 0 }), "no round of term 5");
         assert_eq!(verdict(&mut witness, LATER_US, ask(2, 6, (4, 40))), Verdict::Granted);
     }
 

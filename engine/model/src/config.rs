@@ -37,6 +37,14 @@ pub struct Seat {
 }
 layout!(Seat { id, class, host });
 
+impl Seat {
+    /// What is wrong with it: no configuration may have it then.
+    #[must_use]
+    pub fn problem(&self) -> Option<ConfigProblem> {
+        (self.id.is_nil() || self.host.len() > HOST_BYTES).then_some(ConfigProblem::Seat)
+    }
+}
+
 /// Longest host name in a configuration, bytes (that of the domain name system).
 pub const HOST_BYTES: usize = 253;
 
@@ -118,7 +126,7 @@ impl Config {
         if !self.wants_seat() {
             return Some(ConfigProblem::OddSeat);
         }
-        (seat.id.is_nil() || seat.host.len() > HOST_BYTES).then_some(ConfigProblem::Seat)
+        seat.problem()
     }
 }
 

@@ -38,6 +38,8 @@ tagged!(FrameKind, "a frame kind", { 1 => Hello {}, 2 => Peer {}, 3 => Witness {
 
 /// Size of a frame's header, bytes.
 pub const HEADER_BYTES: usize = 20;
+/// Room is made for so many times what has come of a frame.
+const AHEAD: usize = 8;
 const MAGIC: [u8; 4] = *b"rfsf";
 const VERSION: u8 = 1;
 
@@ -150,7 +152,9 @@ impl Deframer {
         let Some(first) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let header = FrameHeader::parse(first)?;
         if self.buffer.len() < HEADER_BYTES + header.len {
-            self.buffer.reserve(HEADER_BYTES + header.len - self.buffer.len());
+            // A header alone, which anybody can send, makes no room for what it promises.
+            let missing = HEADER_BYTES + header.len - self.buffer.len();
+            self.buffer.reserve(missing.min(AHEAD * self.buffer.len()));
             return Ok(None);
         }
         let payload = self.buffer.split_to(HEADER_BYTES + header.len).freeze().slice(HEADER_BYTES..);

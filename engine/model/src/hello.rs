@@ -10,6 +10,8 @@
 //!   Proof{proof over (a, b, "dial")} ─►
 //!                             ◄──────── Welcome, or Refused and the end
 //! ```
+//! A witness of class [`SeatClass::PoolNode`] gets a Challenge too, and proves itself likewise; its seat stands for its node,
+//! and zeros for its nonce. Other witnesses, and mounts, are judged by their address.
 //!
 //! A proof is the BLAKE3 keyed hash, with the pool secret as key, of both nonces, both node ids and the role word.
 

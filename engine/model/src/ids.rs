@@ -61,8 +61,29 @@ pub struct Lineage(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
 
+impl Index {
+    /// No log gets so long: a million records a second for 36,000 years. Whoever names a higher one lies.
+    pub const LIMIT: Self = Self(1 << 60);
+}
+
 impl Term {
     pub const ZERO: Self = Self(0);
+    /// Numbers of terms end here: an election a second for 136 years.
+    const LIMIT: u32 = u32::MAX - 0xffff;
+    /// The highest lineage that is believed of others: an operator can begin 4,096 more.
+    const LINEAGE_LIMIT: u32 = 0xf000_0000;
+
+    /// Whether a brick of ours can be in this term.
+    #[must_use]
+    pub const fn is_believable(self) -> bool {
+        self.number() <= Self::LIMIT && self.lineage().0 <= Self::LINEAGE_LIMIT
+    }
+
+    /// Whether there is another term in this lineage. Without one only an operator's new lineage helps.
+    #[must_use]
+    pub const fn has_next(self) -> bool {
+        self.number() < Self::LIMIT
+    }
 
     #[must_use]
     pub const fn new(lineage: Lineage, number: u32) -> Self {

@@ -23,6 +23,7 @@ pub mod register;
 pub mod resync;
 pub mod sealed;
 pub mod segment;
+pub mod sound;
 pub mod volume;
 
 pub use attr::{Attr, FileKind, SetAttr, Timestamp};

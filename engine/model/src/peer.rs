@@ -220,7 +220,7 @@ pub enum WitnessReply {
     Vote { term: Term, pre: bool, verdict: Verdict, config: Option<ConfigEntry> },
     /// What is stored now; `term` above the leader's means that nothing was.
     Stored { term: Term, at: Position },
-    /// `term` above the leader's means that the round was not acknowledged.
+    /// `term` above the leader's means that the round was not acknowledged; `round` is 0 then.
     Heartbeat { term: Term, round: u64 },
     /// The machine is about to go: move the seat.
     Release {},

@@ -122,6 +122,10 @@ impl Meta {
             return Err(RecordProblem::Field(DecodeError::TooLarge { what: "a record", value, limit }));
         }
         let (index, term) = (Index(wide(8)), Term(wide(16)));
+        if index > Index::LIMIT {
+            let (value, limit) = (index.0, Index::LIMIT.0);
+            return Err(RecordProblem::Field(DecodeError::TooLarge { what: "an index", value, limit }));
+        }
         Ok(Self { index, term, kind, len, payload_crc: field(28), chain: field(32) })
     }
 

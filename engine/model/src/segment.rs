@@ -33,6 +33,8 @@ pub const DATA_OFFSET: u64 = 4096;
 pub const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
 /// Largest segment, bytes: offsets inside it are kept in 32 bits.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Highest generation of a segment: a thousand files a second for 36 million years. It is counted on from there.
+const GENERATION_MAX: u64 = 1 << 60;
 
 const CRC_AT: usize = SEGMENT_HEADER_BYTES - 4;
 const _: () = assert!(DATA_OFFSET.is_multiple_of(8) && SEGMENT_HEADER_BYTES <= 512);
@@ -142,7 +144,8 @@ impl SegmentHeader {
     #[must_use]
     pub fn problem(&self) -> Option<SegmentProblem> {
         let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.bytes);
-        let known = self.first > Index::ZERO && self.generation > 0;
+        let indexes = self.first > Index::ZERO && self.first <= Index::LIMIT && self.floor <= Index::LIMIT;
+        let known = indexes && (1..=GENERATION_MAX).contains(&self.generation);
         (!fits || !known || !self.bytes.is_multiple_of(DATA_OFFSET))
             .then_some(SegmentProblem::Size(self.bytes))
     }

@@ -3,6 +3,7 @@
 mod acceptance;
 mod ci;
 mod demo;
+mod fuzz;
 mod manual;
 mod measure;
 mod packages;
@@ -53,6 +54,8 @@ enum Chore {
     Chaos(Rest),
     /// Flipped bits in every file of a brick (needs root): `cargo xtask rot --rounds 20`
     Rot(Rest),
+    /// Hostile bytes for parsers and protocol (needs nightly and cargo-fuzz): `cargo xtask fuzz --minutes 10`
+    Fuzz(fuzz::Options),
     /// Plays the tutorial, with comments, on three machines made of namespaces (needs root and /dev/fuse)
     Demo {
         /// Wait for a key after each step
@@ -88,6 +91,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Powercut(rest) => prove::prove("rfs-powercut", &rest.words),
         Chore::Chaos(rest) => prove::prove("rfs-chaos", &rest.words),
         Chore::Rot(rest) => prove::prove("rfs-rot", &rest.words),
+        Chore::Fuzz(options) => fuzz::fuzz(&options),
         Chore::Demo { step } => demo::demo(step),
         Chore::Measure { what } => measure::measure(what),
         Chore::Acceptance(options) => acceptance::acceptance(&options),

@@ -5,7 +5,7 @@ use rfs_model::{InodeId, Refusal};
 use super::limits::Limits;
 
 /// Names in the volume's root that belong to the brick or to its file system. Mounts never see them.
-pub const RESERVED: [&[u8]; 2] = [b".rfs", b"lost+found"];
+pub use rfs_model::sound::RESERVED;
 
 /// Whether a name is the brick's own.
 #[must_use]

@@ -140,6 +140,27 @@ pub enum Received {
     Seat { from: SeatId, message: WitnessReply },
 }
 
+/// Why a message is refused: nobody sends it who keeps to the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lie {
+    #[error("a term or an index beyond all that can be")]
+    Beyond,
+    #[error("it is not well formed")]
+    Malformed,
+    #[error("it acknowledges what was never sent")]
+    Unsent,
+    #[error("two leaders in one term")]
+    SecondLeader,
+    #[error("the leader lacks what is durable")]
+    LacksDurable,
+    #[error("records that do not chain to the log here")]
+    Unchained,
+    #[error("a full copy from a brick that does not lead")]
+    UncalledCopy,
+    #[error("it comes from nobody of this replica set")]
+    Stranger,
+}
+
 /// Why a link is down: evidence about the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DownCause {
@@ -350,6 +371,12 @@ pub enum Effect {
     /// committed and never durable.
     Diverged {
         common: Index,
+    },
+    /// The message just handed in was refused, and changed nothing: close the connection that it came on. In a replica set
+    /// whose members keep to the protocol this never happens.
+    Refuse {
+        from: Peer,
+        why: Lie,
     },
     /// A configuration was committed; see `config()`.
     ConfigCommitted,

@@ -6,7 +6,7 @@ use rfs_model::peer::PeerMessage;
 use rfs_model::{Index, Lineage, Meta, NodeId, RecordKind, SeatId, Term};
 
 use super::Consensus;
-use super::api::{DownCause, Effect, Input, Received, RoleView, Ticket, Trust};
+use super::api::{DownCause, Effect, Input, Lie, Peer, Received, RoleView, Ticket, Trust};
 use super::role::{Mode, Role, SeatState};
 
 impl Consensus {
@@ -39,6 +39,9 @@ impl Consensus {
     }
 
     fn take(&mut self, input: Input<'_>) {
+        if let Some((from, why)) = self.lie(&input) {
+            return self.refuse(from, why);
+        }
         match input {
             Input::Tick => self.tick(),
             Input::LinkUp { peer } => self.link_up(peer),
@@ -201,6 +204,9 @@ impl Consensus {
     fn seat_candidate(&mut self, id: SeatId, class: SeatClass, host: String, up: bool) {
         let now = self.now_us;
         let seat = rfs_model::config::Seat { id, class, host };
+        if seat.problem().is_some() {
+            return self.refuse(Peer::Seat(id), Lie::Malformed);
+        }
         let state = self.seats.entry(id).or_insert_with(|| SeatState {
             seat: seat.clone(),
             up: !up,
@@ -218,6 +224,10 @@ impl Consensus {
             state.heard_us = Some(now);
         }
         self.review = true;
+        // Of one that is gone and has no say nothing need be known.
+        if !up && !self.record().configs().flat_map(|config| &config.seat).any(|seat| seat.id == id) {
+            self.seats.remove(&id);
+        }
         match &self.role {
             Role::Candidate(campaign) if up => {
                 let ask = campaign.ask;

@@ -20,7 +20,8 @@ impl Consensus {
     /// Whether this brick may ask for votes at all.
     pub(super) fn can_stand(&self) -> bool {
         let counts = self.in_sync() || self.is_needed() || self.mutations.demoted_serves;
-        counts && self.hard.trust != Trust::Blank && !self.is_abandoned()
+        let free = self.hard.term.has_next() && !self.is_abandoned();
+        counts && self.hard.trust != Trust::Blank && free
     }
 
     /// Whether this brick has heard of a lineage that its log is not of: an operator has abandoned what it has. It waits for

@@ -5,7 +5,7 @@ use rfs_model::hard::Trust;
 use rfs_model::peer::{Ack, AppendHeader, PeerMessage, Pulse};
 use rfs_model::{Index, Meta, NodeId, RecordKind, Term};
 
-use super::api::Effect;
+use super::api::{Effect, Lie, Peer};
 use super::role::{Follower, Role};
 use super::{Consensus, Hold};
 
@@ -19,6 +19,8 @@ enum Fit {
     No { hint: Position },
     /// This brick has committed what the leader does not have, or has a tail of another lineage.
     Diverged { common: Index },
+    /// The leader lacks what a quorum has made durable.
+    Lie,
 }
 
 impl Consensus {
@@ -48,12 +50,10 @@ impl Consensus {
             return None;
         }
         self.see_term(pulse.term);
-        assert!(
-            !matches!(self.role, Role::Leader(_)),
-            "two leaders in term {}: {from:?}, {:?}",
-            pulse.term,
-            self.me
-        );
+        if self.leader().is_some_and(|leader| leader != from) {
+            self.refuse(Peer::Brick(from), Lie::SecondLeader);
+            return None;
+        }
         if matches!(self.role, Role::Candidate(_)) {
             self.become_follower(pulse.term, Some(from));
         }
@@ -62,8 +62,7 @@ impl Consensus {
         self.want_sync = self.want_sync.max(pulse.sync_to);
         self.newer = None;
         let Role::Follower(follower) = &mut self.role else { return None };
-        let leader = *follower.leader.get_or_insert(from);
-        assert_eq!(leader, from, "two leaders in term {}", pulse.term);
+        follower.leader = Some(from);
         follower.round = follower.round.max(pulse.round);
         follower.leader_committed = follower.leader_committed.max(pulse.committed);
         follower.leader_durable = follower.leader_durable.max(pulse.durable);
@@ -83,7 +82,10 @@ impl Consensus {
         metas: &[Meta],
         configs: &[ConfigEntry],
     ) {
-        if !well_formed(header, metas, configs) || self.follow(from, header.pulse).is_none() {
+        if !well_formed(header, metas, configs) {
+            return self.refuse(Peer::Brick(from), Lie::Malformed);
+        }
+        if self.follow(from, header.pulse).is_none() {
             return;
         }
         let fit = self.fit(header.prev, metas);
@@ -91,10 +93,13 @@ impl Consensus {
         if let Fit::From { index, cut } = fit {
             self.accept(index, cut, metas, configs);
         }
+        if matches!(fit, Fit::Lie) {
+            return self.refuse(Peer::Brick(from), Lie::LacksDurable);
+        }
         let Role::Follower(follower) = &mut self.role else { return };
         match fit {
             Fit::Known => follower.ack_due = true,
-            Fit::From { .. } => {}
+            Fit::From { .. } | Fit::Lie => {}
             Fit::No { hint } => (follower.ack_due, follower.rejected) = (true, Some(hint)),
             Fit::Diverged { common } => {
                 if !follower.diverged {
@@ -137,18 +142,11 @@ impl Consensus {
     }
 
     /// The leader lacks what is committed here. Another lineage may have abandoned it; or all of S lost power, and what only
-    /// a learner still has was never durable.
-    ///
-    /// # Panics
-    /// When it was durable, and no operator has begun another lineage since.
+    /// a learner still has was never durable. What was durable no leader lacks, unless an operator has begun another lineage.
     fn diverged(&self, common: Index) -> Fit {
         let own = self.log.term_at(self.marks.committed).map(Term::lineage);
         let abandoned = own < Some(self.hard.term.lineage());
-        assert!(
-            abandoned || common >= self.marks.durable,
-            "the leader lacks what is durable, after {common}"
-        );
-        Fit::Diverged { common }
+        if abandoned || common >= self.marks.durable { Fit::Diverged { common } } else { Fit::Lie }
     }
 
     fn accept(&mut self, from: Index, cut: bool, metas: &[Meta], configs: &[ConfigEntry]) {

@@ -31,7 +31,8 @@
 //! * Effects are carried out in their order, all of a step's before the next step. `AppendOwn` and `Proposed` records go to the journal in the order of their
 //!   indexes; a truncation overtakes no append before it.
 //! * `Journaled` and `Synced` name the record (index and term) that they are about.
-//! * Messages may be lost, repeated, delayed and reordered; they are never forged and never cross replica sets.
+//! * Messages may be lost, repeated, delayed and reordered; they are never forged and never cross replica sets. Those that
+//!   nobody sends who keeps to the protocol are refused ([`Effect::Refuse`]), whatever they say: see [`refuse`].
 
 pub mod api;
 mod change;
@@ -47,6 +48,7 @@ mod log;
 mod quorum;
 mod random;
 mod read;
+mod refuse;
 mod role;
 mod save;
 mod seat;

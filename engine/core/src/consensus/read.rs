@@ -5,6 +5,7 @@ use rfs_model::peer::PeerMessage;
 use rfs_model::{Index, NodeId, SeatId, Term};
 
 use super::api::{Effect, Ticket};
+use super::refuse::READS;
 use super::role::{Lead, Reader, Role};
 use super::{Consensus, quorum};
 
@@ -82,7 +83,8 @@ impl Consensus {
 
     pub(super) fn on_read_index(&mut self, from: NodeId, term: Term, ticket: u64) {
         self.see_term(term);
-        if matches!(self.role, Role::Leader(_)) && term == self.hard.term {
+        let taken = matches!(&self.role, Role::Leader(lead) if lead.reads.len() < READS);
+        if taken && term == self.hard.term {
             return self.lead_read(Reader::Brick(from, ticket));
         }
         let term = self.hard.term;

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use rfs_model::hello::{Denial, Hello, common_version};
+use rfs_model::hello::{Denial, Hello, SeatClass, common_version};
 
 use super::Daemon;
+use super::door::Place;
 use crate::net::framed::within;
 use crate::net::handshake::{self, PeerHello};
 use crate::net::listen::Listener;
@@ -22,30 +23,36 @@ pub async fn serve(daemon: Rc<Daemon>, listener: Listener, local: bool) {
     loop {
         match listener.accept().await {
             Ok(connection) => {
-                glommio::spawn_local(greet(Rc::clone(&daemon), connection, local)).detach();
+                let place = daemon.door.enter(connection.hangup());
+                glommio::spawn_local(greet(Rc::clone(&daemon), connection, place, local)).detach();
             }
             Err(e) => {
-                tracing::warn!("cannot accept a connection: {e}");
+                daemon.door.complaints.say(|more| tracing::warn!(more, "cannot accept a connection: {e}"));
                 glommio::timer::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn greet(daemon: Rc<Daemon>, mut connection: Connection, local: bool) {
+async fn greet(daemon: Rc<Daemon>, mut connection: Connection, place: Place, local: bool) {
     let peer = connection.peer().to_owned();
-    let hello = match within(HELLO_LIMIT, handshake::recv_hello(&mut connection)).await {
+    let first = async {
+        let (kind, payload) = connection.recv_counted(|bytes| place.count(bytes)).await?;
+        handshake::decode_hello(kind, &payload)
+    };
+    let hello = match within(HELLO_LIMIT, first).await {
         Ok(hello) => hello,
         // Somebody who only looked whether the port is open.
         Err(NetError::Closed) => return,
         Err(e) => {
-            tracing::warn!(%peer, "connection closed: {e}");
+            let complaints = &daemon.door.complaints;
+            complaints.say(|more| tracing::warn!(%peer, more, "connection closed: {e}"));
             connection.hangup().hang_up();
             return;
         }
     };
-    if let Err(e) = dispatch(&daemon, connection, hello, local).await {
-        tracing::info!(%peer, "turned away: {e}");
+    if let Err(e) = dispatch(&daemon, connection, hello, place, local).await {
+        daemon.door.complaints.say(|more| tracing::info!(%peer, more, "turned away: {e}"));
     }
 }
 
@@ -53,10 +60,12 @@ async fn dispatch(
     daemon: &Rc<Daemon>,
     mut connection: Connection,
     hello: Hello,
+    place: Place,
     local: bool,
 ) -> Result<(), NetError> {
     match hello {
         Hello::Control { versions, node, nonce } => {
+            drop(place);
             daemon.pool.serve(connection, &versions, node, nonce, local).await;
             Ok(())
         }
@@ -64,6 +73,7 @@ async fn dispatch(
             let hello = PeerHello { versions, node, volume, nonce };
             let answer = handshake::accept_peer(&mut connection, &hello, daemon.node, &daemon.secret);
             within(HELLO_LIMIT, answer).await?;
+            drop(place);
             match daemon.bricks.shard(volume) {
                 Some(shard) => shard.accept_peer(connection, node).await,
                 None => Err(handshake::refuse(&mut connection, Denial::NoVolume).await),
@@ -73,8 +83,19 @@ async fn dispatch(
             if common_version(&versions).is_none() {
                 return Err(handshake::refuse(&mut connection, Denial::Version).await);
             }
+            // A node of the pool proves that it is one; other machines are judged by their address.
+            let proven = class == SeatClass::PoolNode;
+            if proven {
+                let answer =
+                    handshake::accept_seat(&mut connection, volume, seat, daemon.node, &daemon.secret);
+                within(HELLO_LIMIT, answer).await?;
+            }
+            drop(place);
             match daemon.bricks.shard(volume) {
-                Some(shard) => shard.accept_witness(connection, WitnessHello { seat, class, host }).await,
+                Some(shard) => {
+                    let hello = WitnessHello { seat, class, host, proven };
+                    shard.accept_witness(connection, hello).await
+                }
                 None => Err(handshake::refuse(&mut connection, Denial::NoVolume).await),
             }
         }

@@ -32,6 +32,7 @@ where
     T: Send + 'static,
     F: Future<Output = T> + 'static,
 {
+    raise_files();
     raise_memlock()?;
     let placement = pin.map_or(Placement::Unbound, Placement::Fixed);
     let handle = LocalExecutorBuilder::new(placement)
@@ -45,6 +46,12 @@ where
         })
         .map_err(|e| ExecutorError::Start(e.to_string()))?;
     handle.join().map_err(|e| ExecutorError::Broken(e.to_string()))
+}
+
+/// Connections are three descriptors each. What the system does not give, callers are told when they come.
+fn raise_files() {
+    let now = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, ..now });
 }
 
 fn raise_memlock() -> Result<(), ExecutorError> {

@@ -1,6 +1,7 @@
 //! The daemon: one executor with the pool service, the bricks, and the sockets through which they are spoken to.
 
 mod accept;
+mod door;
 pub mod executor;
 pub mod notify;
 pub mod options;
@@ -31,6 +32,7 @@ pub struct Daemon {
     pub secret: Secret,
     pub pool: Rc<Pool>,
     pub bricks: Rc<NodeBricks>,
+    door: Rc<door::Door>,
 }
 
 /// How a daemon ended.
@@ -130,7 +132,7 @@ fn assemble(state_dir: StateDir, file: crate::pool::PoolFile, port: u16) -> Rc<D
     };
     let volume_changed = Rc::new(|_: &VolumeState| {});
     bricks.settle_in(Surroundings { me: node, secret: Rc::clone(&secret), addresses, volume_changed });
-    Rc::new(Daemon { node, secret, pool, bricks })
+    Rc::new(Daemon { node, secret, pool, bricks, door: door::Door::new() })
 }
 
 /// Makes the embedded volume where there is none.

@@ -32,7 +32,8 @@ impl Kind {
 /// The slot and kind of a file of this name; nothing for a file that is not the journal's.
 pub(super) fn parse(name: &OsStr) -> Option<(u32, Kind)> {
     let name = name.to_str()?;
-    let digits = name.find('.').filter(|at| *at >= 6)?;
+    // Slots are counted on from the highest: nine digits leave room.
+    let digits = name.find('.').filter(|at| (6..=9).contains(at))?;
     let (slot, suffix) = name.split_at(digits);
     let slot = slot.bytes().all(|b| b.is_ascii_digit()).then(|| slot.parse().ok())??;
     Kind::ALL.iter().find(|(_, s)| *s == suffix).map(|(kind, _)| (slot, *kind))
@@ -50,7 +51,8 @@ mod tests {
                 assert_eq!(parse(path.file_name().unwrap()), Some((slot, kind)));
             }
         }
-        for foreign in ["seg", "1.seg", "000001.tmp", "00000a.seg", "000001", "+00001.seg"] {
+        for foreign in ["seg", "1.seg", "000001.tmp", "00000a.seg", "000001", "+00001.seg", "4294967295.seg"]
+        {
             assert_eq!(parse(OsStr::new(foreign)), None, "{foreign}");
         }
     }

@@ -16,7 +16,8 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
 use rfs_model::frame::{Deframer, FrameKind, FrameProblem};
 
-/// Room for one read from a socket, bytes.
+/// Room for one read from a socket, bytes: at first, and once the other side has filled it.
+const FIRST_READ_BYTES: usize = 4 * 1024;
 const READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,17 @@ impl FrameSource {
     /// # Errors
     /// [`NetError::Closed`] at the end of the stream, [`NetError::Frame`] for bytes that are no frame of ours.
     pub async fn recv(&mut self) -> Result<(FrameKind, Bytes), NetError> {
+        self.recv_counted(|_| Ok(())).await
+    }
+
+    /// As [`FrameSource::recv`]; `count` hears how many bytes came, and may refuse them.
+    ///
+    /// # Errors
+    /// Those of `count` too.
+    async fn recv_counted(
+        &mut self,
+        mut count: impl FnMut(usize) -> Result<(), NetError>,
+    ) -> Result<(FrameKind, Bytes), NetError> {
         loop {
             if let Some(frame) = self.deframer.next_frame()? {
                 return Ok(frame);
@@ -84,7 +96,11 @@ impl FrameSource {
             if n == 0 {
                 return Err(NetError::Closed);
             }
+            count(n)?;
             self.deframer.push(&self.scratch[..n]);
+            if n == self.scratch.len() && n < READ_BYTES {
+                self.scratch.resize((4 * n).min(READ_BYTES), 0);
+            }
         }
     }
 
@@ -133,7 +149,8 @@ impl Connection {
         let (read, write) = unsafe {
             (TcpStream::from_raw_fd(fd.into_raw_fd()), TcpStream::from_raw_fd(writer.into_raw_fd()))
         };
-        let source = FrameSource { stream: read, deframer: Deframer::new(), scratch: vec![0; READ_BYTES] };
+        let source =
+            FrameSource { stream: read, deframer: Deframer::new(), scratch: vec![0; FIRST_READ_BYTES] };
         Ok(Self { source, sink: FrameSink { stream: write }, hangup: Hangup(Rc::new(spare)), peer })
     }
 
@@ -147,6 +164,17 @@ impl Connection {
     /// See [`FrameSource::recv`].
     pub async fn recv(&mut self) -> Result<(FrameKind, Bytes), NetError> {
         self.source.recv().await
+    }
+
+    /// The first frame of a caller who may be anybody: `count` hears of each piece of it.
+    ///
+    /// # Errors
+    /// See [`FrameSource::recv`], and those of `count`.
+    pub async fn recv_counted(
+        &mut self,
+        count: impl FnMut(usize) -> Result<(), NetError>,
+    ) -> Result<(FrameKind, Bytes), NetError> {
+        self.source.recv_counted(count).await
     }
 
     /// # Errors

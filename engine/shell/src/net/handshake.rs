@@ -7,7 +7,7 @@ use rfs_model::admin::PoolSecret;
 use rfs_model::codec::Decode;
 use rfs_model::frame::{FrameKind, frame};
 use rfs_model::hello::{Denial, Hello, VERSIONS, common_version};
-use rfs_model::{NodeId, VolumeId};
+use rfs_model::{NodeId, SeatId, VolumeId};
 
 use super::framed::{Connection, NetError};
 use crate::pool::auth::{Handshake, Side, proof, random, verify};
@@ -119,6 +119,72 @@ pub async fn accept_peer(
     match recv_hello(connection).await? {
         Hello::Proof { proof } if verify(&secret(), Side::Dial, &handshake, proof) => Ok(version),
         _ => Err(refuse(connection, Denial::Stranger).await),
+    }
+}
+
+fn seat_purpose(volume: VolumeId) -> String {
+    format!("witness {volume}")
+}
+
+/// What both sides know of a seat that a node of the pool offers. The nonce of the one who is called makes each proof
+/// another one; the seat stands for the caller, who need not be known.
+fn seat_handshake<'a>(purpose: &'a str, seat: SeatId, accepter: NodeId, nonce: [u8; 32]) -> Handshake<'a> {
+    let dialer = NodeId(seat.0);
+    Handshake { purpose, dialer, accepter, dialer_nonce: [0; 32], accepter_nonce: nonce }
+}
+
+/// Demands of a caller who offers a seat as a node of the pool that it proves to be one. On success a `Welcome` is still
+/// owed.
+///
+/// # Errors
+/// [`NetError`]; the caller has then been told why.
+pub async fn accept_seat(
+    connection: &mut Connection,
+    volume: VolumeId,
+    seat: SeatId,
+    me: NodeId,
+    secret: &Secret,
+) -> Result<(), NetError> {
+    let purpose = seat_purpose(volume);
+    let handshake = seat_handshake(&purpose, seat, me, random()?);
+    let answer = proof(&secret(), Side::Accept, &handshake);
+    let challenge = Hello::Challenge { node: me, nonce: handshake.accepter_nonce, proof: answer };
+    send_hello(connection, &challenge).await?;
+    match recv_hello(connection).await? {
+        Hello::Proof { proof } if verify(&secret(), Side::Dial, &handshake, proof) => Ok(()),
+        _ => Err(refuse(connection, Denial::Stranger).await),
+    }
+}
+
+/// Offers a seat as a node of the pool, and proves to be one.
+///
+/// # Errors
+/// [`NetError::Unexpected`] with the other side's own words when it takes no witness.
+pub async fn offer_seat(
+    connection: &mut Connection,
+    hello: &Hello,
+    secret: &PoolSecret,
+) -> Result<(), NetError> {
+    let Hello::Witness { volume, seat, .. } = hello else {
+        return Err(NetError::Unexpected("no seat is offered".into()));
+    };
+    send_hello(connection, hello).await?;
+    let purpose = seat_purpose(*volume);
+    let first = match recv_hello(connection).await? {
+        Hello::Challenge { node, nonce, proof: theirs } => {
+            let handshake = seat_handshake(&purpose, *seat, node, nonce);
+            if !verify(secret, Side::Accept, &handshake, theirs) {
+                return Err(NetError::Unexpected("the brick does not know the pool's secret".into()));
+            }
+            let proof = proof(secret, Side::Dial, &handshake);
+            send_hello(connection, &Hello::Proof { proof }).await?;
+            recv_hello(connection).await?
+        }
+        other => other,
+    };
+    match first {
+        Hello::Welcome { .. } => Ok(()),
+        other => Err(unexpected(other)),
     }
 }
 

@@ -77,6 +77,17 @@ pub struct PoolFile {
 }
 
 impl PoolFile {
+    /// The content of the file, checksum and all.
+    ///
+    /// # Errors
+    /// One line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse(text).map_err(|problem| match problem {
+            Problem::Newer(format) => format!("format {format} is not known here"),
+            Problem::Text(why) => why,
+        })
+    }
+
     /// A node nobody has heard of, in a pool of its own.
     ///
     /// # Errors

@@ -35,12 +35,19 @@ impl Pool {
         let peer = connection.peer().to_owned();
         let greeted = self.greet(&mut connection, versions, node, nonce, local).await;
         let ended = match greeted {
+            Ok(asker) if asker.right == Right::Anybody => {
+                let (_member, _) = self.strangers.enter(connection.hangup());
+                self.converse_with(&mut connection, asker).await
+            }
             Ok(asker) => self.converse_with(&mut connection, asker).await,
             Err(e) => Err(e),
         };
         match ended {
             Ok(()) | Err(NetError::Closed) => {}
-            Err(e) => tracing::info!(%peer, "control connection closed: {e}"),
+            Err(e) => {
+                let say = |more| tracing::info!(%peer, more, "control connection closed: {e}");
+                self.complaints.say(say);
+            }
         }
         connection.hangup().hang_up();
     }

@@ -17,6 +17,7 @@ use super::links::Link;
 use super::names::HostPort;
 use super::peers::Offer;
 use super::seam::{BrickSpec, Bricks, LocalBoxFuture};
+use crate::net::{Complaints, Crowd};
 
 /// What an answer to a request is: a reply, or why not, in one line.
 pub type Outcome = Result<Reply, String>;
@@ -60,7 +61,14 @@ pub struct Pool {
     pub(super) proposing: Semaphore,
     /// And the steps by which this node's bricks come and go.
     pub(super) laying: Semaphore,
+    /// Control connections of those who may only look.
+    pub(super) strangers: Rc<Crowd>,
+    /// About them.
+    pub(super) complaints: Complaints,
 }
+
+/// Control connections of strangers at once.
+const STRANGERS: usize = 256;
 
 impl Pool {
     /// `port` is where this daemon listens for others.
@@ -87,6 +95,8 @@ impl Pool {
             changing: Semaphore::new(1),
             proposing: Semaphore::new(1),
             laying: Semaphore::new(1),
+            strangers: Crowd::new(STRANGERS),
+            complaints: Complaints::default(),
         })
     }
 

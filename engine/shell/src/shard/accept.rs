@@ -92,6 +92,11 @@ impl Shard {
         let welcome = self.inner.borrow().welcome(Standing::Ready);
         connection.send(frame(FrameKind::Hello, &welcome)).await?;
         let (mut source, _sink, hangup) = connection.split();
+        let Some(number) = self.callers.enter(from, hangup.clone()) else {
+            hangup.hang_up();
+            return Err(NetError::Unexpected("too many bricks have a link".into()));
+        };
+        let allowance = Rc::new(super::callers::Allowance::default());
         let ended = loop {
             let payload = match source.recv().await {
                 Ok((FrameKind::Peer, payload)) => payload,
@@ -101,11 +106,15 @@ impl Shard {
                 Err(e) => break e,
             };
             match PeerFrame::decode(&payload) {
-                Ok(frame) if self.end().is_none() => self.inbox.push(Event::Peer { from, frame }),
+                Ok(frame) if self.end().is_none() => {
+                    let part = allowance.take(payload.len()).await;
+                    self.inbox.push(Event::Peer { from, frame, part });
+                }
                 Ok(_) => break NetError::Closed,
                 Err(e) => break e,
             }
         };
+        self.callers.leave(from, number);
         hangup.hang_up();
         Err(ended)
     }
@@ -171,7 +180,8 @@ impl Shard {
             }
         };
         if !matches!(ended, NetError::Closed | NetError::Io(_)) {
-            tracing::warn!("a mount's connection is closed: {ended}");
+            let complaints = &self.inner.borrow().complaints;
+            complaints.say(|more| tracing::warn!(more, "a mount's connection is closed: {ended}"));
         }
         self.inbox.push(Event::MountDown { conn });
     }
@@ -253,6 +263,9 @@ impl Inner {
             Ok(Standing::Ready) => {}
             Ok(standing) => return say_and_close(connection, self.welcome(standing)),
             Err(why) => return refuse(connection, why),
+        }
+        if self.mounts.len() >= 2 * rfs_model::limits::SESSIONS {
+            return refuse(connection, Denial::Full);
         }
         if hello.purpose == Purpose::LocalReads {
             return self.attach(shard, &hello, connection);

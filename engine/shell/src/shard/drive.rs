@@ -87,6 +87,7 @@ impl Inner {
             Effect::RoleChanged => self.role_changed(),
             Effect::NeedsResync { to } => self.needs_resync(shard, now_us, to),
             Effect::Diverged { common } => self.diverged(common),
+            Effect::Refuse { from, why } => self.refused(shard, from, why),
             Effect::ConfigCommitted => self.config_committed(),
             Effect::LeaveDone { clean, last } => {
                 if !self.left(shard, now_us, clean, last) {

@@ -129,7 +129,7 @@ impl Inner {
 }
 
 fn least_of(all: impl Iterator<Item = Statfs> + Clone) -> Option<Statfs> {
-    let least = all.clone().min_by_key(|s| u64::from(s.block) * s.available)?;
+    let least = all.clone().min_by_key(|s| u64::from(s.block).saturating_mul(s.available))?;
     let block = u64::from(least.block.max(1));
     let available = (room_of(&least).bytes / block).min(least.available);
     let with_inodes = all.filter(|s| s.files > 0).min_by_key(|s| s.files_free).unwrap_or(least);

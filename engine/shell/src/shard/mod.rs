@@ -19,6 +19,7 @@ mod apply;
 mod aside;
 mod brick;
 mod bridge;
+mod callers;
 mod checkpoint;
 mod converge;
 mod drive;
@@ -41,7 +42,8 @@ mod seats;
 mod start;
 mod status;
 mod throttle;
-mod wire;
+#[doc(hidden)]
+pub mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -95,6 +97,7 @@ pub(crate) enum Event {
     Peer {
         from: NodeId,
         frame: wire::PeerFrame,
+        part: callers::Part,
     },
     SeatUp {
         seat: SeatId,
@@ -105,6 +108,7 @@ pub(crate) enum Event {
     Seat {
         seat: SeatId,
         reply: WitnessReply,
+        part: callers::Part,
     },
     SeatDown {
         seat: SeatId,
@@ -198,6 +202,7 @@ pub struct Shard {
     pub(crate) inner: RefCell<Inner>,
     /// Who notes the volume's state beside the brick: one at a time.
     pub(crate) noting: glommio::sync::Semaphore,
+    pub(crate) callers: callers::Callers,
     end: RefCell<Option<End>>,
     ended: Cell<Option<std::task::Waker>>,
 }
@@ -235,6 +240,8 @@ pub(crate) struct Inner {
     pub first: Option<rfs_model::config::Position>,
     pub links: BTreeMap<NodeId, Rc<Link>>,
     pub seats: seats::Seats,
+    /// About those who say what nobody says who keeps to the protocol.
+    pub complaints: crate::net::Complaints,
     pub mounts: Mounts,
     pub opening: accept::Openings,
     pub queries: Queries,
@@ -315,6 +322,8 @@ impl Shard {
             other => tracing::info!(brick = %self.path.display(), ?other, "the brick is closed"),
         }
         self.inner.borrow_mut().hang_up_all();
+        self.callers.hang_up_all();
+        self.inbox.clear();
         *self.end.borrow_mut() = Some(end);
         if let Some(waker) = self.ended.take() {
             waker.wake();
@@ -413,11 +422,11 @@ impl Inner {
             Event::Tick => self.tick(shard, now_us),
             Event::More => {}
             Event::Link(event) => self.link_event(shard, now_us, event),
-            Event::Peer { from, frame } => self.peer_frame(shard, now_us, from, frame),
+            Event::Peer { from, frame, part: _part } => self.peer_frame(shard, now_us, from, frame),
             Event::SeatUp { seat, class, host, outbox } => {
                 self.seat_up(shard, now_us, seat, class, host, outbox);
             }
-            Event::Seat { seat, reply } => self.seat_reply(shard, now_us, seat, reply),
+            Event::Seat { seat, reply, part: _part } => self.seat_reply(shard, now_us, seat, reply),
             Event::SeatDown { seat, outbox } => self.seat_down(shard, now_us, seat, &outbox),
             Event::MountUp { hello, connection } => self.mount_up(shard, now_us, hello, connection),
             Event::Mount { conn, message } => self.mount_message(shard, now_us, conn, message),

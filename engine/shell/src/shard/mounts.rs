@@ -99,6 +99,12 @@ impl Mounts {
         id
     }
 
+    /// Connections, those for local reads among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.conns.len()
+    }
+
     pub fn detach(&mut self, id: ConnId) -> Option<MountConn> {
         let conn = self.forget(id)?;
         conn.outbox.close();

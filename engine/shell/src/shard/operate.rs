@@ -93,6 +93,9 @@ impl Inner {
         if state.id != self.state.id {
             return answer.fill(Err(ProposeError::Refused("that is another volume's state".into())));
         }
+        if let Some(problem) = state.problem() {
+            return answer.fill(Err(ProposeError::Refused(problem.into())));
+        }
         let record = Record::new(index, term, RecordKind::Volume, self.chain, state.encoded().into());
         let meta = record.meta;
         self.enter(record);

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use rfs_core::consensus::api::{DownCause, Input};
-use rfs_model::NodeId;
+use rfs_core::consensus::api::{DownCause, Input, Lie, Peer};
+use rfs_model::config::Position;
+use rfs_model::{Index, NodeId, Record, Term};
 
 use super::links::{Caller, Down, Link, LinkEvent};
 use super::wire::{PeerFrame, ShellMessage};
@@ -46,6 +47,9 @@ impl Inner {
     pub(super) fn peer_frame(&mut self, shard: &Rc<Shard>, now_us: u64, from: NodeId, frame: PeerFrame) {
         match frame {
             PeerFrame::Core(message) => self.peer_message(shard, now_us, from, message),
+            PeerFrame::Append { header, records, .. } if !self.chains(header.prev, &records) => {
+                self.refused(shard, Peer::Brick(from), Lie::Unchained);
+            }
             PeerFrame::Append { header, records, metas, configs } => {
                 self.incoming = records;
                 self.step(shard, now_us, Input::Append { from, header, metas: &metas, configs: &configs });
@@ -54,5 +58,34 @@ impl Inner {
             PeerFrame::Shell(ShellMessage::Info { info }) => self.info_from(from, info),
             PeerFrame::Shell(message) => self.copy_message(shard, now_us, from, message),
         }
+    }
+
+    /// Whether the first record that is new here chains to the one before it. What does not fit at all the core judges.
+    fn chains(&self, prev: Position, records: &[Record]) -> bool {
+        if self.term_of(prev.index) != Some(prev.term) {
+            return true;
+        }
+        let fresh = records.iter().find(|record| self.term_of(record.meta.index) != Some(record.meta.term));
+        let Some(fresh) = fresh else { return true };
+        self.crc_of(fresh.meta.index.prev()).is_none_or(|own| own == fresh.meta.chain)
+    }
+
+    /// The term of a record of the log, those of the batch included.
+    fn term_of(&self, index: Index) -> Option<Term> {
+        self.waiting(index).map_or_else(|| self.journal.term_at(index), |record| Some(record.meta.term))
+    }
+
+    /// A record of this turn that is not in the journal yet.
+    fn waiting(&self, index: Index) -> Option<&Record> {
+        let first = self.batch.first()?.meta.index;
+        self.batch.get(usize::try_from(index.0.checked_sub(first.0)?).ok()?)
+    }
+
+    fn crc_of(&self, index: Index) -> Option<u32> {
+        let newest = self.batch.last().map_or(self.journal.last().index, |record| record.meta.index);
+        if index == newest {
+            return Some(self.chain);
+        }
+        self.waiting(index).map(|record| record.meta.crc()).or_else(|| self.journal.chain_at(index).ok())
     }
 }

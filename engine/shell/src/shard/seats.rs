@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rfs_core::consensus::api::{Input, Received};
 use rfs_model::SeatId;
 use rfs_model::codec::{Decode, Encode};
+use rfs_model::config::Seat;
 use rfs_model::frame::{FrameKind, frame, put_frame};
 use rfs_model::hello::{Denial, SeatClass, Standing};
 use rfs_model::peer::{WitnessReply, WitnessRequest};
@@ -20,7 +21,12 @@ pub struct WitnessHello {
     pub seat: SeatId,
     pub class: SeatClass,
     pub host: String,
+    /// It has proved to be a node of the pool.
+    pub proven: bool,
 }
+
+/// Witnesses that may be connected at once: each is a machine that mounts, or a node of the pool.
+const WITNESSES: usize = rfs_model::limits::SESSIONS;
 
 /// Connected witnesses; the newest connection of each counts.
 #[derive(Default)]
@@ -30,6 +36,12 @@ impl Seats {
     pub fn send(&self, to: SeatId, message: &WitnessRequest) {
         if let Some(outbox) = self.0.get(&to) {
             outbox.put(|out| put_frame(out, FrameKind::Witness, |out| message.encode(out)));
+        }
+    }
+
+    pub fn close(&self, seat: SeatId) {
+        if let Some(outbox) = self.0.get(&seat) {
+            outbox.close();
         }
     }
 
@@ -55,6 +67,10 @@ impl Shard {
         if self.end().is_some() {
             return Err(crate::net::handshake::refuse(&mut connection, Denial::NoVolume).await);
         }
+        let denial = self.inner.borrow().seat_denial(&hello, connection.peer());
+        if let Some(why) = denial {
+            return Err(crate::net::handshake::refuse(&mut connection, why).await);
+        }
         // A seat that is dead must not look like one to move to.
         connection.notice_death();
         let welcome = self.inner.borrow().welcome(Standing::Ready);
@@ -62,8 +78,9 @@ impl Shard {
         let (mut source, sink, hangup) = connection.split();
         let outbox = Outbox::new(hangup);
         glommio::spawn_local(Rc::clone(&outbox).drain(sink)).detach();
-        let WitnessHello { seat, class, host } = hello;
+        let WitnessHello { seat, class, host, .. } = hello;
         self.inbox.push(Event::SeatUp { seat, class, host, outbox: Rc::clone(&outbox) });
+        let allowance = Rc::new(super::callers::Allowance::default());
         let ended = loop {
             let payload = match source.recv().await {
                 Ok((FrameKind::Witness, payload)) => payload,
@@ -73,7 +90,10 @@ impl Shard {
                 Err(e) => break e,
             };
             match WitnessReply::from_all(&payload) {
-                Ok(reply) => self.inbox.push(Event::Seat { seat, reply }),
+                Ok(reply) => {
+                    let part = allowance.take(payload.len()).await;
+                    self.inbox.push(Event::Seat { seat, reply, part });
+                }
                 Err(e) => break e.into(),
             }
         };
@@ -83,6 +103,18 @@ impl Shard {
 }
 
 impl Inner {
+    /// Why a machine may not offer its vote. One that is no node of the pool must be allowed to mount the volume.
+    fn seat_denial(&self, hello: &WitnessHello, peer: &str) -> Option<Denial> {
+        let seat = Seat { id: hello.seat, class: hello.class, host: hello.host.clone() };
+        if seat.problem().is_some() {
+            return Some(Denial::Nonsense);
+        }
+        if !hello.proven && !super::accept::allowed(&self.options.auth, peer) {
+            return Some(Denial::NotAllowed);
+        }
+        (self.seats.0.len() >= WITNESSES && !self.seats.is_up(hello.seat)).then_some(Denial::Full)
+    }
+
     pub(super) fn seat_up(
         &mut self,
         shard: &Rc<Shard>,

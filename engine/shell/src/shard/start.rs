@@ -95,6 +95,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         first: None,
         links: BTreeMap::new(),
         seats: super::seats::Seats::default(),
+        complaints: crate::net::Complaints::default(),
         mounts: super::mounts::Mounts::default(),
         opening: super::accept::Openings::default(),
         queries: super::queries::Queries::default(),
@@ -124,6 +125,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         inbox: super::queue::Inbox::new(),
         inner: RefCell::new(inner),
         noting: glommio::sync::Semaphore::new(1),
+        callers: super::callers::Callers::default(),
         end: RefCell::new(None),
         ended: Cell::new(None),
     });

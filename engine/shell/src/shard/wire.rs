@@ -4,7 +4,9 @@ use bytes::Bytes;
 use rfs_model::client::Statfs;
 use rfs_model::codec::{Decode, Encode, Reader};
 use rfs_model::config::{ConfigEntry, ConfigRecord, Position};
+use rfs_model::op::Stamped;
 use rfs_model::peer::{AppendHeader, FIRST_SHELL_TAG, PeerMessage};
+use rfs_model::volume::VolumeState;
 use rfs_model::{DecodeError, Index, Meta, Record, RecordKind, layout, tagged};
 
 use super::forks::Fork;
@@ -80,7 +82,8 @@ impl PeerFrame {
 
     fn append(header: AppendHeader, r: &mut Reader<'_>) -> Result<Self, NetError> {
         let (mut records, mut metas, mut configs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut next = header.prev.index.next();
+        let far = header.prev.index > Index::LIMIT;
+        let mut next = if far { Index::LIMIT } else { header.prev.index.next() };
         while r.remaining() > 0 {
             let record = Record::read(r).map_err(|e| NetError::Unexpected(format!("a record: {e}")))?;
             if record.meta.index != next {
@@ -90,12 +93,30 @@ impl PeerFrame {
                 )));
             }
             next = next.next();
+            if records.last().is_some_and(|before: &Record| before.meta.crc() != record.meta.chain) {
+                return Err(NetError::Unexpected(format!(
+                    "record {} chains to another one",
+                    record.meta.index
+                )));
+            }
+            if let Some(problem) = problem(&record)? {
+                return Err(NetError::Unexpected(format!("record {}: {problem}", record.meta.index)));
+            }
             configs.extend(config_entry(&record)?);
             metas.push(record.meta);
             records.push(record);
         }
         Ok(Self::Append { header, records, metas, configs })
     }
+}
+
+/// Why a record is none that a leader of ours makes: no brick could apply it.
+fn problem(record: &Record) -> Result<Option<&'static str>, DecodeError> {
+    Ok(match record.meta.kind {
+        RecordKind::Op => Stamped::from_all(&record.payload)?.problem(),
+        RecordKind::Volume => VolumeState::from_all(&record.payload)?.problem(),
+        RecordKind::Config | RecordKind::Noop => None,
+    })
 }
 
 /// The configuration in a record, if it is one.
@@ -131,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_append_carries_its_records() {
-        let record = Record::new(Index(8), Term(1), RecordKind::Op, 3, Bytes::from_static(b"x"));
+        let record = Record::new(Index(8), Term(1), RecordKind::Noop, 3, Bytes::from_static(b"x"));
         let mut out = Vec::new();
         put_append(&mut out, header(7), std::slice::from_ref(&record));
         let PeerFrame::Append { records, metas, .. } = PeerFrame::decode(&out.into()).unwrap() else {
@@ -142,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_refused() {
-        let record = Record::new(Index(9), Term(1), RecordKind::Op, 3, Bytes::from_static(b"x"));
+        let record = Record::new(Index(9), Term(1), RecordKind::Noop, 3, Bytes::from_static(b"x"));
         let mut out = Vec::new();
         put_append(&mut out, header(7), &[record]);
         assert!(PeerFrame::decode(&out.into()).is_err());

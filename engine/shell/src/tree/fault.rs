@@ -47,6 +47,8 @@ pub enum Fault {
     Log(String),
     #[error("the copy from the other brick is not well formed: {0}")]
     Copy(String),
+    #[error("no record of ours says that: {0}")]
+    Nonsense(&'static str),
     #[error("this volume cannot do {0} here")]
     Unsupported(&'static str),
     /// Recovery's crash tests stop a brick between two system calls.

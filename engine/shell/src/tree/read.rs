@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rfs_model::client::Statfs;
+use rfs_model::limits::NAME_BYTES;
 use rfs_model::{Attr, FileKind, Index, InodeId, Timestamp};
 use rustix::fs::{AtFlags, SeekFrom, Stat, fstatvfs, seek, statat};
 use rustix::io::{Errno, pread};
@@ -89,6 +90,9 @@ impl Tree {
     /// [`Fault`].
     pub fn child(&self, parent: InodeId, name: &[u8]) -> Result<Option<InodeId>, Fault> {
         assert!(!name.is_empty() && !name.contains(&b'/') && name != b"." && name != b"..", "a bad name");
+        if name.len() > NAME_BYTES || name.contains(&0) {
+            return Ok(None);
+        }
         if is_private(parent, name) || self.index.get(parent)?.is_none_or(|e| e.kind != FileKind::Dir) {
             return Ok(None);
         }
@@ -194,14 +198,14 @@ fn dir_links(id: InodeId, entry: &Entry, stat: &Stat) -> u32 {
 }
 
 pub(super) fn read_at(handle: &Handle, offset: u64, len: usize) -> Result<Bytes, Errno> {
+    // No file has anything behind the largest offset, and the kernel refuses to look there.
+    let len = len.min(usize::try_from((i64::MAX as u64).saturating_sub(offset)).unwrap_or(usize::MAX));
     let mut out = Vec::with_capacity(len);
     while out.len() < len {
         let at = offset.saturating_add(out.len() as u64);
         match pread(handle.fd(), rustix::buffer::spare_capacity(&mut out), at) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
-            // An offset behind what a file may have: there is nothing.
-            Err(Errno::INVAL) if i64::try_from(at).is_err() => break,
             Err(errno) => return Err(errno),
         }
     }

@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 use rfs_model::InodeId;
+use rustix::io::Errno;
 
 use super::handle::Access;
 use super::layout::is_private_xattr;
 use super::{Fault, Tree};
+
+/// Longest name of an attribute, bytes.
+const NAME_BYTES: usize = 255;
 
 impl Tree {
     /// Value of one attribute, ACLs under their names `system.posix_acl_access` and `system.posix_acl_default`. `None` when
@@ -14,11 +18,17 @@ impl Tree {
     /// # Errors
     /// [`Fault`].
     pub fn xattr(&self, id: InodeId, name: &[u8]) -> Result<Option<Bytes>, Fault> {
-        if is_private_xattr(name) {
+        // The kernel refuses to look for a name that nothing can have.
+        let plain = !name.is_empty() && name.len() <= NAME_BYTES && !name.contains(&0);
+        if is_private_xattr(name) || !plain {
             return Ok(None);
         }
         let Some(entry) = self.index.get(id)? else { return Ok(None) };
-        let value = self.handle(id, &entry, Access::Read)?.xattr(name);
+        let value = match self.handle(id, &entry, Access::Read)?.xattr(name) {
+            // A prefix without a name behind it.
+            Err(Errno::INVAL) => return Ok(None),
+            value => value,
+        };
         let value = value.map_err(|e| Fault::system("read an attribute of", self.path_of(id), e))?;
         Ok(value.map(Bytes::from))
     }

@@ -17,12 +17,10 @@ use rfs_model::hello::{Hello, SeatClass, VERSIONS};
 use rfs_model::peer::{WitnessReply, WitnessRequest};
 use rfs_model::{Decode, Encode, NodeId, VolumeId};
 
-use super::{
-    CALL_AGAIN, CONNECT_PATIENCE, Holder, LEAVE_PATIENCE, LOOK_AGAIN, LOOK_RELEASED, is_welcome, registers,
-};
+use super::{CALL_AGAIN, CONNECT_PATIENCE, Holder, LEAVE_PATIENCE, LOOK_AGAIN, LOOK_RELEASED, registers};
 use crate::clock::boottime_us;
 use crate::net::framed::within;
-use crate::net::handshake::send_hello;
+use crate::net::handshake::offer_seat;
 use crate::net::{Connection, FrameSource, NetError, connect};
 use crate::pool::Pool;
 use crate::shard::Outbox;
@@ -167,11 +165,8 @@ impl Seat {
     /// Answers one brick until the connection ends.
     async fn converse(&self, node: NodeId, mut connection: Connection) -> Result<Infallible, NetError> {
         connection.notice_death();
-        send_hello(&mut connection, &self.hello).await?;
-        match connection.recv_within(CONNECT_PATIENCE).await? {
-            (FrameKind::Hello, payload) if is_welcome(&payload) => {}
-            _ => return Err(NetError::Unexpected("it takes no witness".into())),
-        }
+        let secret = self.pool.secret();
+        within(CONNECT_PATIENCE, offer_seat(&mut connection, &self.hello, &secret)).await?;
         let (source, sink, hangup) = connection.split();
         let outbox = Outbox::new(hangup);
         glommio::spawn_local(Rc::clone(&outbox).drain(sink)).detach();

@@ -95,6 +95,7 @@ impl Running<'_> {
                 let (brick, life, to) = (self.n, self.out.bricks[self.n].life, number(to));
                 self.out.after(5_000, Event::Copy { brick, life, to });
             }
+            Effect::Refuse { from, why } => panic!("brick {} refuses {from:?}: {why}", self.n),
             Effect::Diverged { common } => {
                 self.out.say(format_args!("brick {} has what was abandoned after {common}", self.n));
             }

@@ -506,6 +506,7 @@ impl Net {
                 let promoted = self.core(n).is_some_and(|core| core.term().lineage().0 > 0);
                 assert!(promoted, "{n} has committed what the leader lacks, after {common}");
             }
+            Effect::Refuse { from, why } => panic!("{n} refuses {from:?}: {why}"),
             Effect::ConfigCommitted => {}
         }
     }

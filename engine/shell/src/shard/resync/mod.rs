@@ -20,7 +20,7 @@ pub(super) use receive::{forget_origin, noted_origin};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use rfs_core::consensus::api::Input;
+use rfs_core::consensus::api::{Input, Lie, Peer};
 use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, Position};
 use rfs_model::volume::VolumeState;
@@ -205,6 +205,9 @@ impl Inner {
         message: ShellMessage,
     ) {
         match message {
+            ShellMessage::CopyBegin { at, config, .. } if !self.wants_copy(from, at, &config) => {
+                self.refused(shard, Peer::Brick(from), Lie::UncalledCopy);
+            }
             ShellMessage::CopyBegin { at, chain, config, forks } => {
                 let origin = Origin { at, chain, config, forks: Forks(forks) };
                 self.flush_journal(shard, now_us);
@@ -232,6 +235,13 @@ impl Inner {
             }
             ShellMessage::Info { .. } => {}
         }
+    }
+
+    /// Whether a copy, which begins with the end of the tree that is here, may be taken: it makes sense, and comes from the
+    /// leader.
+    fn wants_copy(&self, from: NodeId, at: Position, config: &ConfigEntry) -> bool {
+        let sound = config.record.problem().is_none() && at.index <= Index::LIMIT && at.term.is_believable();
+        sound && from != self.me && self.core.leader() == Some(from)
     }
 
     /// Goes on from the copied tree: a brick that crashed just after its checkpoint.

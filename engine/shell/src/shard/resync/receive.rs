@@ -1,5 +1,6 @@
 //! The learner's side of a copy.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -16,7 +17,7 @@ use super::super::bridge::{Caller, bridge};
 use super::super::forks::Forks;
 use super::super::wire::ShellMessage;
 use super::super::{Event, Inner, Shard, TreeState};
-use super::{Origin, ResyncEvent};
+use super::{Origin, ResyncEvent, WINDOW};
 use crate::durable;
 use crate::tree::{Checkpoint, Fault, Limits, Sink, Tree};
 
@@ -25,6 +26,8 @@ pub(super) struct Receiving {
     from: NodeId,
     number: u64,
     next: u64,
+    /// Parts that are stored.
+    stored: Rc<Cell<u64>>,
     parts: mpsc::Sender<Bytes>,
 }
 
@@ -119,10 +122,13 @@ impl Inner {
             Ok(ends) => ends,
             Err(e) => return self.fail(format!("cannot begin a copy: {e}")),
         };
-        self.resync.receiving = Some(Receiving { from, number, next: 0, parts: sender });
+        let stored = Rc::new(Cell::new(0));
+        self.resync.receiving =
+            Some(Receiving { from, number, next: 0, stored: Rc::clone(&stored), parts: sender });
         let acker = Rc::clone(shard);
         glommio::spawn_local(async move {
             while let Some(upto) = desk.next().await {
+                stored.set(upto);
                 acker.inner.borrow().send(from, &ShellMessage::CopyAck { upto });
                 desk.reply(());
             }
@@ -161,7 +167,10 @@ impl Inner {
 
     pub(super) fn receive_part(&mut self, from: NodeId, number: u64, part: Bytes) {
         let Some(receiving) = &mut self.resync.receiving else { return };
-        if receiving.from != from || receiving.next != number || receiving.parts.send(part).is_err() {
+        // No leader has more than a window of parts on their way.
+        let ahead = number.saturating_sub(receiving.stored.get()) > 2 * WINDOW;
+        let fits = receiving.from == from && receiving.next == number && !ahead;
+        if !fits || receiving.parts.send(part).is_err() {
             // A gap, or the thread has failed: the copy is asked for again.
             self.resync.receiving = None;
             return;

@@ -35,6 +35,10 @@ impl Tree {
     /// When `index` is not above the applied one.
     pub fn apply(&mut self, index: Index, term: Term, stamped: &Stamped) -> Result<Applied, Fault> {
         self.pass(index, term);
+        if let Some(problem) = stamped.problem() {
+            let fault = Box::new(Fault::Nonsense(problem));
+            return Err(Fault::Record { index, op: op_name(&stamped.op), fault });
+        }
         self.carry_out(index, stamped).map_err(|fault| Fault::Record {
             index,
             op: op_name(&stamped.op),
