@@ -29,6 +29,18 @@ const fn spare(rule: &'static str, model: &'static str, why: &'static str) -> Mu
     Mutant { spare: Some(why), ..caught(rule, model) }
 }
 
+const fn spare_within(
+    rule: &'static str,
+    model: &'static str,
+    within: fn(Bounds) -> Bounds,
+    why: &'static str,
+) -> Mutant {
+    Mutant { within, ..spare(rule, model, why) }
+}
+
+/// S shrinks and grows again, with two leaders.
+const THERE_AND_BACK: fn(Bounds) -> Bounds = |b| Bounds { terms: 3, log: 6, changes: 2, ..b };
+
 /// One for each rule, in their order.
 pub const MUTANTS: &[Mutant] = &[
     caught("witness_commits_nothing", "two+witness"),
@@ -53,15 +65,17 @@ pub const MUTANTS: &[Mutant] = &[
     caught("members_stand", "two+witness"),
     caught("joint_first", "two+witness"),
     caught("joint_needs_old", "two+witness"),
-    spare(
+    spare_within(
         "joint_needs_new",
-        "growth",
+        "three-changes",
+        THERE_AND_BACK,
         "the final record needs that quorum too; until then everybody with the joint record asks both",
     ),
     within("joint_is_synced", "power-changes", |b| Bounds { changes: 2, log: 6, ..b }),
-    spare(
+    spare_within(
         "joint_blocks",
-        "growth",
+        "three-changes",
+        THERE_AND_BACK,
         "what the old quorum commits behind a joint record is in the log of whom both quorums elect",
     ),
     caught("candidate_asks_old", "two+witness"),
@@ -75,9 +89,10 @@ pub const MUTANTS: &[Mutant] = &[
         changes: 2,
         ..b
     }),
-    spare(
+    spare_within(
         "one_change",
-        "growth",
+        "three-changes",
+        THERE_AND_BACK,
         "each change begins with a joint record, and who finds one needs both quorums; demotion never waits",
     ),
     within("turn_back_own", "growth", |b| Bounds { terms: 5, changes: 4, log: 8, ..b }),
@@ -116,6 +131,7 @@ pub const MUTANTS: &[Mutant] = &[
     within("vouch_of_term", "power-three", |b| Bounds { terms: 4, ..b }),
     caught("agree_to_vouched", "power"),
     within("all_suspect_needs_all", "power-three", |b| Bounds { powers: 2, ..b }),
+    Mutant { live: true, ..caught("all_of_s_is_enough", "power") },
     caught("blank_has_no_vote", "new-disk"),
     caught("blank_starts_as_learner", "new-disk"),
 ];

@@ -141,6 +141,8 @@ rules! {
         "suspect::regain_trust";
     all_suspect_needs_all: "without enough sound votes all of S must vote",
         "elect::wins";
+    all_of_s_is_enough: "the votes of all of S elect, whoever is suspect",
+        "elect::wins";
     blank_has_no_vote: "a brick with a new disk has no vote",
         "vote::judge";
     blank_starts_as_learner: "a brick with a new disk counts again under a committed configuration without it",

@@ -123,7 +123,7 @@ fn wins(rules: &Rules, me: &Brick, i: usize, config: Config) -> bool {
     let sound = if own_sound { trusted | brick(i) } else { trusted };
     let (config, sound) = widen(rules, config, sound);
     let by_quorum = own_sound && elects(rules, config, sound);
-    let by_all = all & config.in_sync() == config.in_sync();
+    let by_all = all & config.in_sync() == config.in_sync() && rules.all_of_s_is_enough;
     by_quorum || by_all || (!rules.all_suspect_needs_all && commits(rules, config, all))
 }
 

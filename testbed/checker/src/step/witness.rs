@@ -97,6 +97,7 @@ fn store_config(steps: &mut Steps<'_>, leader: usize, seat: usize, config: Place
 pub fn check(model: &Model, state: &State) -> Option<Broken> {
     let known = state.bricks.iter().map(|brick| brick.config().at()).max();
     let orphan = state.witnesses.iter().any(|witness| Some(witness.register.config) > known);
-    let judged = model.shape.bricks == 2 && model.shape.seats == 1 && state.spent.disks == 0;
+    let shape = &model.shape;
+    let judged = shape.lazy_sync && shape.bricks == 2 && shape.seats == 1 && state.spent.disks == 0;
     (judged && orphan).then_some(Broken::Orphan)
 }
