@@ -3,12 +3,15 @@
 use std::io;
 
 use super::{Failure, Figures};
-use crate::site::{Plan, one_brick};
+use crate::site::{LiveCut, Plan, one_brick};
+
+/// Cuts of one volume: the work would fill its disks in time.
+const PER_VOLUME: usize = 8;
 
 /// Carries out `cuts` of one brick each; `step` is called after each of them. Panics as [`one_brick`] does.
 pub fn run_one(plan: &Plan, cuts: u64, step: impl Fn(&Figures)) -> io::Result<Figures> {
     let mut figures = Figures::default();
-    one_brick(plan, cuts, |cut| {
+    let mut each = |cut: &LiveCut| {
         let number = figures.cuts;
         figures.cuts += 1;
         figures.of_one_brick += 1;
@@ -24,6 +27,10 @@ pub fn run_one(plan: &Plan, cuts: u64, step: impl Fn(&Figures)) -> io::Result<Fi
             figures.failures.push(Failure { cut: number, what });
         }
         step(&figures);
-    })?;
+    };
+    for (n, first) in (0..cuts).step_by(PER_VOLUME).enumerate() {
+        let plan = Plan { seed: plan.seed + n as u64, ..*plan };
+        one_brick(&plan, (cuts - first).min(PER_VOLUME as u64), &mut each)?;
+    }
     Ok(figures)
 }
