@@ -101,8 +101,8 @@ impl Write {
         let refused = history.was_full(self.ended, event.ended);
         let end = history.mount_end(host, self.ended, event.ended);
         match end {
-            // A mount that ends in good order keeps what it has taken.
-            Some(end) if gone(event) && end.drained && !refused && self.void.is_none() => {
+            // A mount that ends in good order keeps what it had taken when it was told to end.
+            Some(end) if gone(event) && end.drained && self.ended < end.begun && !refused => {
                 self.closed = Some(end.ended);
                 self.synced = Some(end.ended);
             }
