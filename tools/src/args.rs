@@ -104,6 +104,8 @@ pub enum VolumeCommand {
         /// All of them if left out
         volume: Option<String>,
     },
+    /// Compare what the disks of all bricks hold with what was written, and repair it from each other
+    Scrub { volume: String, what: ScrubWord },
     /// Set options: NAME KEY VALUE [KEY VALUE]..., or 'help' for the table
     Set {
         #[arg(required = true, num_args = 1.., allow_negative_numbers = true, value_name = "VOLUME KEY VALUE | help")]
@@ -132,6 +134,13 @@ pub enum VolumeCommand {
         #[command(subcommand)]
         wish: WitnessCommand,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScrubWord {
+    Start,
+    Status,
+    Stop,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -262,6 +271,8 @@ mod tests {
             "rfs-tools brick rejoin datavol server1:/data",
             "rfs-tools volume set datavol auth.allow 192.168.199.102",
             "rfs-tools volume set help",
+            "rfs-tools volume scrub datavol start",
+            "rfs-tools --json volume scrub datavol status",
             "rfs-tools volume set datavol window -1",
             "rfs-tools volume create -- -x replica 2 server1:/data/x server2:/data/x",
             "rfs-tools volume witness datavol set client",

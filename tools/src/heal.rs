@@ -258,6 +258,7 @@ mod tests {
             eta_s: None,
             lag_ms: 0,
             fault: None,
+            scrub: None,
         });
         VolumeReport {
             volume: "datavol".into(),

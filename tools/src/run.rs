@@ -6,7 +6,8 @@ use rfs_model::admin::{Operation, Reply, Request, VolumeChange, WitnessWish};
 use serde::Serialize;
 
 use crate::args::{
-    Args, BrickCommand, Command, PeerCommand, PoolCommand, VolumeCommand, WitnessCommand, create_request,
+    Args, BrickCommand, Command, PeerCommand, PoolCommand, ScrubWord, VolumeCommand, WitnessCommand,
+    create_request,
 };
 use crate::client::{Client, ClientError};
 use crate::{heal, show};
@@ -109,6 +110,19 @@ fn volume_command(asker: &Asker<'_>, command: VolumeCommand) -> Result<String, F
                 Reply::Reports(reports) => Some(show::volume_status(reports)),
                 _ => None,
             })
+        }
+        VolumeCommand::Scrub { volume, what } => {
+            let begin = match what {
+                ScrubWord::Start => true,
+                ScrubWord::Stop => false,
+                ScrubWord::Status => {
+                    return asker.show(Request::Status { volume: Some(volume) }, |reply| match reply {
+                        Reply::Reports(reports) => Some(show::scrub_status(reports)),
+                        _ => None,
+                    });
+                }
+            };
+            asker.operate("volume scrub", volume, Operation::Scrub { begin })
         }
         VolumeCommand::Set { words } => set(asker, &words),
         VolumeCommand::Get { volume, key } => {

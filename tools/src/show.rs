@@ -11,4 +11,4 @@ pub use divergent::divergent;
 pub use heal::{heal_status, heal_word, watch_line};
 pub use number::{bytes, date_utc, duration, grouped};
 pub use peer::{peer_status, pool_list};
-pub use volume::{options, options_help, volume_info, volume_list, volume_status};
+pub use volume::{options, options_help, scrub_status, volume_info, volume_list, volume_status};

@@ -16,7 +16,7 @@ use crate::volume::VolumeState;
 
 pub use pool::{NodeEntry, PoolSecret, PoolState, VolumeEntry};
 pub use reply::{DivergentRow, Identity, OptionRow, PeerRow, PoolRow, Reply, Response, VolumeRow};
-pub use report::{BrickReport, BrickRole, HealState, VolumeReport, WitnessReport};
+pub use report::{BrickReport, BrickRole, HealState, ScrubPhase, ScrubReport, VolumeReport, WitnessReport};
 
 /// Port on which a daemon listens unless told otherwise.
 pub const PORT: u16 = 24007;
@@ -90,6 +90,10 @@ pub enum Operation {
     ListDivergent,
     /// Removes them.
     ForgetDivergent,
+    /// All bricks compare what their disks hold with what was written; or stop that.
+    Scrub {
+        begin: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

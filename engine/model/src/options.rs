@@ -45,6 +45,10 @@ pub struct Options {
     pub max_lag_ms: Option<u64>,
     pub retain_bytes: u64,
     pub retain_age_s: u64,
+    /// Whether files' blocks get sums, and reads compare with them.
+    pub checksums: bool,
+    /// What a scrub may read, bytes per second.
+    pub scrub_rate_bytes: u64,
     pub auth: AuthRules,
     /// `auto`, `none`, or a host's name.
     pub witness: String,
@@ -83,6 +87,8 @@ impl Options {
             retain_bytes: values.bytes("log.retain-bytes"),
             retain_age_s: values.duration_ms("log.retain-age") / 1000,
             witness: values.text("witness").to_owned(),
+            checksums: values.text("checksums") == "on",
+            scrub_rate_bytes: values.bytes("scrub-rate"),
             auth: AuthRules::new(values.text("auth.allow"), values.text("auth.reject")),
         }
     }

@@ -61,6 +61,9 @@ pub enum Item {
     Data { id: InodeId, offset: u64, data: Bytes },
     /// An attribute of the inode before, ACLs among them.
     Xattr { id: InodeId, name: Bytes, value: Bytes },
+    /// A block of the inode before is rotten at the source, and zeros here: it must not be read before another brick has
+    /// given it. Counted in 4 KiB from the beginning of the file.
+    Rotten { id: InodeId, block: u64 },
     /// All was sent. What was read may show effects of records up to `until`: the copy must not be used before recovery has
     /// covered them. The counts are those of the items.
     End { until: Index, inodes: u64, bytes: u64 },
@@ -73,6 +76,7 @@ tagged!(Item, "a piece of a copy", {
     5 => Data { id, offset, data },
     6 => Xattr { id, name, value },
     7 => End { until, inodes, bytes },
+    8 => Rotten { id, block },
 });
 
 #[cfg(test)]
@@ -110,9 +114,10 @@ mod tests {
             Item::Data { id, offset: 17, data: Bytes::from_static(b"d") },
             Item::Xattr { id, name: Bytes::from_static(b"x"), value: Bytes::from_static(b"v") },
             Item::End { until: Index(18), inodes: 19, bytes: 20 },
+            Item::Rotten { id, block: 21 },
         ];
         let bytes = Bytes::from(items.encoded());
         assert_eq!(Vec::<Item>::from_all(&bytes), Ok(items));
-        assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (280, 0x0c19_585f));
+        assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (305, 0x9d88_5b19));
     }
 }

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::host::Host;
 use crate::ran::Ran;
+use crate::spawned::Spawned;
 use crate::wait::poll;
 
 /// The daemon's command name.
@@ -36,6 +37,11 @@ impl Host {
             None => self.tools(&["peer", "status"]).success().then_some(Ok(())),
         });
         assert!(answers == Some(Ok(())), "{}: rfs-brickd {answers:?}\n{}", self.name(), daemon.output());
+        *self.daemon() = Some(daemon);
+    }
+
+    /// Takes a daemon for this host's that was started in another way; one that may have ended.
+    pub fn keep_daemon(&self, daemon: Spawned) {
         *self.daemon() = Some(daemon);
     }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use rfs_engine::tree::testing::Dice;
-use rfs_engine::tree::{Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
+use rfs_engine::tree::{Checked, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
 use rfs_model::label::{BrickState, Label};
 use rfs_model::resync::Item;
 use rfs_model::{Decode, Encode, Index, InodeId, NodeId, VolumeId};
@@ -41,6 +42,10 @@ impl Lender for Lending<'_> {
             self.busy.tree().end_batch()?;
         }
         self.busy.tree().lend(id)
+    }
+
+    fn check(&mut self, id: InodeId, offset: u64, data: Bytes) -> Result<Checked, Fault> {
+        self.busy.tree().check_copied(id, offset, data)
     }
 
     fn applied(&mut self) -> Result<Index, Fault> {

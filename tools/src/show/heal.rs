@@ -98,6 +98,7 @@ mod tests {
             eta_s: None,
             lag_ms: 0,
             fault: None,
+            scrub: None,
         };
         let learner = BrickReport {
             brick: "server1:/data".into(),

@@ -1,9 +1,9 @@
 //! `volume info`, `list`, `status`, `get` and `set help`.
 
-use rfs_model::admin::{BrickReport, BrickRole, OptionRow, VolumeReport, VolumeRow};
+use rfs_model::admin::{BrickReport, BrickRole, OptionRow, ScrubPhase, VolumeReport, VolumeRow};
 use rfs_model::options::OPTIONS;
 
-use super::number::date_utc;
+use super::number::{bytes, date_utc, grouped as count};
 use super::table::{Align, table};
 
 #[must_use]
@@ -78,6 +78,7 @@ fn status(r: &VolumeReport) -> String {
     let rows: Vec<[String; 4]> = r.bricks.iter().map(status_row).collect();
     out += &table("  ", head, &rows);
     out += &remarks(&r.bricks);
+    out += &unrepaired(r);
     out += &match &r.witness {
         Some(w) => {
             let offline = if w.online { "" } else { ", offline" };
@@ -101,6 +102,59 @@ pub(super) fn remarks(bricks: &[BrickReport]) -> String {
         _ => String::new(),
     };
     bricks.iter().map(one).collect()
+}
+
+/// `volume scrub VOLUME status`
+#[must_use]
+pub fn scrub_status(reports: &[VolumeReport]) -> String {
+    reports.iter().map(scrub).collect()
+}
+
+fn scrub(r: &VolumeReport) -> String {
+    let head = [
+        ("BRICK", Align::Left),
+        ("SCRUB", Align::Left),
+        ("INODES", Align::Right),
+        ("READ", Align::Right),
+        ("RATE", Align::Right),
+        ("ROTTEN", Align::Right),
+        ("REPAIRED", Align::Right),
+        ("NOT REPAIRED", Align::Right),
+    ];
+    let rows: Vec<[String; 8]> = r.bricks.iter().map(scrub_row).collect();
+    format!("Volume {}\n", r.volume) + &table("  ", head, &rows) + &unrepaired(r)
+}
+
+fn scrub_row(b: &BrickReport) -> [String; 8] {
+    let Some(s) = &b.scrub else {
+        let none = || "-".to_owned();
+        return [b.brick.clone(), "never".to_owned(), none(), none(), none(), none(), none(), none()];
+    };
+    let phase = match s.phase {
+        ScrubPhase::Never => "never",
+        ScrubPhase::Running => "runs",
+        ScrubPhase::Done => "done",
+        ScrubPhase::Stopped => "stopped",
+    };
+    [
+        b.brick.clone(),
+        phase.to_owned(),
+        format!("{} of {}", count(s.inodes), count(s.inodes_total)),
+        bytes(s.bytes),
+        format!("{}/s", bytes(s.bytes_per_s)),
+        count(s.rotten),
+        count(s.repaired),
+        count(s.unrepaired.len() as u64),
+    ]
+}
+
+/// What is wrong on a brick and was not put right.
+fn unrepaired(r: &VolumeReport) -> String {
+    let of = |b: &BrickReport| {
+        let lines = b.scrub.iter().flat_map(|s| &s.unrepaired);
+        lines.map(|line| format!("  {}: rot: {line}\n", b.brick)).collect::<String>()
+    };
+    r.bricks.iter().map(of).collect()
 }
 
 fn status_row(b: &BrickReport) -> [String; 4] {
@@ -152,7 +206,7 @@ pub fn options_help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rfs_model::admin::{HealState, WitnessReport};
+    use rfs_model::admin::{HealState, ScrubReport, WitnessReport};
     use rfs_model::{NodeId, VolumeId};
 
     fn row() -> VolumeRow {
@@ -212,6 +266,7 @@ mod tests {
             eta_s: None,
             lag_ms: 0,
             fault: None,
+            scrub: None,
         };
         let report = VolumeReport {
             volume: "datavol".into(),
@@ -237,7 +292,27 @@ mod tests {
   witness: client (mount)
   waits for server2:/data
 ";
-        assert_eq!(volume_status(&[report]), want);
+        assert_eq!(volume_status(std::slice::from_ref(&report)), want);
+        let mut report = report;
+        report.bricks[0].scrub = Some(ScrubReport {
+            phase: ScrubPhase::Running,
+            inodes: 803,
+            inodes_total: 1213,
+            bytes: 512 << 20,
+            bytes_per_s: 32 << 20,
+            rotten: 2,
+            repaired: 1,
+            unsummed_files: 0,
+            unrepaired: vec!["/a/file".into()],
+        });
+        let want = "Volume datavol
+  BRICK          SCRUB        INODES     READ      RATE  ROTTEN  REPAIRED  NOT REPAIRED
+  server1:/data  runs   803 of 1,213  512 MiB  32 MiB/s       2         1             1
+  server2:/data  never             -        -         -       -         -             -
+  server1:/data: rot: /a/file
+";
+        assert_eq!(scrub_status(std::slice::from_ref(&report)), want);
+        assert!(volume_status(&[report]).contains("  server1:/data: rot: /a/file\n"));
     }
 
     #[test]

@@ -55,6 +55,40 @@ pub struct BrickReport {
     pub lag_ms: u64,
     /// Why it is closed, in one line.
     pub fault: Option<String>,
+    /// `None`: nothing to tell.
+    #[serde(default)]
+    pub scrub: Option<ScrubReport>,
+}
+
+/// Whether a brick's scrub runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScrubPhase {
+    /// Not since the brick was started.
+    Never,
+    Running,
+    Done,
+    Stopped,
+}
+
+/// What a brick has found of rot since it was started, and how its scrub stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubReport {
+    pub phase: ScrubPhase,
+    pub inodes: u64,
+    pub inodes_total: u64,
+    /// Read from the disk.
+    pub bytes: u64,
+    pub bytes_per_s: u64,
+    /// Blocks of 4 KiB that were found to be rotten.
+    pub rotten: u64,
+    /// Blocks, names and attributes that were put right.
+    pub repaired: u64,
+    /// Files that were written a short while ago, and have no sums yet.
+    #[serde(default)]
+    pub unsummed_files: u64,
+    /// What was not, by path.
+    pub unrepaired: Vec<String>,
 }
 
 /// Who holds the witness seat.
@@ -135,6 +169,7 @@ mod tests {
             eta_s: None,
             lag_ms: 0,
             fault: None,
+            scrub: None,
         });
         VolumeReport {
             volume: "v".into(),

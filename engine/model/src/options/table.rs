@@ -109,6 +109,19 @@ pub const OPTIONS: &[VolumeOption] = &[
                whenever it offers one. 'rfs-tools volume witness' sets it.",
     },
     VolumeOption {
+        key: "checksums",
+        default: "on",
+        kind: Kind::Word(&["on", "off"]),
+        help: "Whether blocks of files get sums some seconds after they were written, and reads compare with them. Works at \
+               once.",
+    },
+    VolumeOption {
+        key: "scrub-rate",
+        default: "32MiB",
+        kind: Kind::Bytes { least: MIB, most: TIB, words: &[] },
+        help: "Most bytes a second that a scrub reads of one brick. Works at once.",
+    },
+    VolumeOption {
         key: "two-node",
         default: "block",
         kind: Kind::Word(&["block"]),

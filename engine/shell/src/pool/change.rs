@@ -51,7 +51,7 @@ impl Pool {
             Operation::ReplaceBrick { .. } => {
                 Err("'brick replace' is not part of this version yet: nothing was changed".to_owned())
             }
-            Operation::Witness { .. } => self.at_leader(&entry, &what).await,
+            Operation::Witness { .. } | Operation::Scrub { .. } => self.at_leader(&entry, &what).await,
         }
     }
 

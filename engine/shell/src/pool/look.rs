@@ -220,6 +220,7 @@ fn nobody(id: VolumeId, entry: &VolumeEntry) -> VolumeReport {
         eta_s: None,
         lag_ms: 0,
         fault: None,
+        scrub: None,
     });
     VolumeReport {
         volume: entry.name.clone(),

@@ -34,6 +34,13 @@ pub(crate) struct Feed {
     pub bytes_applied: u64,
 }
 
+impl Feed {
+    /// Whether a read, or the slow part of a record, is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+}
+
 impl Inner {
     pub(super) fn committed_upto(&mut self, shard: &Rc<Shard>, upto: Index) {
         self.committed = self.committed.max(upto);

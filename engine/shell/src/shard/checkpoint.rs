@@ -14,6 +14,9 @@ const BYTES: u64 = 256 * 1024 * 1024;
 /// Changed inodes since, after which it is due: they are kept in memory.
 const ENTRIES: usize = 200_000;
 
+/// Chunks that got sums since: they are kept in memory too.
+const SUMS: usize = 100_000;
+
 #[derive(Default)]
 pub(crate) struct Checkpoints {
     /// The last one that is done.
@@ -45,11 +48,13 @@ impl Inner {
         let TreeState::Ready(tree) = &self.tree else { return };
         let c = &self.checkpoint;
         // After recovery the sessions are behind the tree for a while: no index names both.
-        let something = tree.applied() > c.index && tree.applied() == self.applied();
+        let something =
+            (tree.applied() > c.index || tree.fresh_sums() > 0) && tree.applied() == self.applied();
         let due = c.wanted
             || now_us.saturating_sub(c.begun_us) >= AGE_US
             || self.feed.bytes_applied - c.bytes_then >= BYTES
-            || tree.dirty_entries() >= ENTRIES;
+            || tree.dirty_entries() >= ENTRIES
+            || tree.fresh_sums() >= SUMS;
         if something && due && matches!(c.state, State::Idle) {
             self.begin_checkpoint(shard, now_us);
         }
@@ -132,7 +137,8 @@ impl Inner {
     pub(super) fn is_checkpointed(&self) -> bool {
         match &self.tree {
             TreeState::Ready(tree) => {
-                tree.applied() == self.checkpoint.index && matches!(self.checkpoint.state, State::Idle)
+                let all = tree.applied() == self.checkpoint.index && tree.fresh_sums() == 0;
+                all && matches!(self.checkpoint.state, State::Idle)
             }
             _ => false,
         }

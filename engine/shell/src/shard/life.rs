@@ -47,7 +47,12 @@ fn life_path(brick: &Path) -> PathBuf {
 pub fn judge(brick: &Path) -> Result<Start, LifeError> {
     let path = life_path(brick);
     let boot = boot_id(&path)?;
-    Ok(match std::fs::read(&path).ok().and_then(|b| unseal::<Life>(MAGIC, VERSION, &b).ok()) {
+    let bytes = std::fs::read(&path).ok();
+    let life = bytes.as_ref().map(|bytes| unseal::<Life>(MAGIC, VERSION, bytes));
+    if let Some(Err(problem)) = &life {
+        tracing::warn!("{}: {problem}: the brick counts as one that lost power", path.display());
+    }
+    Ok(match life.and_then(Result::ok) {
         Some(life) if life.clean => Start::Clean,
         Some(life) if life.boot == boot => Start::SameBoot,
         _ => Start::Suspect,
@@ -120,6 +125,14 @@ pub fn save_volume(brick: &Path, state: &VolumeState) -> Result<(), LifeError> {
 pub fn load_volume(brick: &Path) -> Option<VolumeState> {
     let bytes = std::fs::read(volume_path(brick)).ok()?;
     unseal(VOLUME_MAGIC, VERSION, &bytes).ok()
+}
+
+/// Whether what [`save_volume`] noted last is damaged: why, in one line.
+#[must_use]
+pub fn volume_damage(brick: &Path) -> Option<String> {
+    let bytes = std::fs::read(volume_path(brick)).ok()?;
+    let problem = unseal::<VolumeState>(VOLUME_MAGIC, VERSION, &bytes).err()?;
+    Some(format!("{}: {problem}", volume_path(brick).display()))
 }
 
 fn volume_path(brick: &Path) -> PathBuf {

@@ -38,9 +38,12 @@ mod peers;
 mod queries;
 mod queue;
 mod resync;
+mod rot;
+mod scrub;
 mod seats;
 mod start;
 mod status;
+mod sums;
 mod throttle;
 #[doc(hidden)]
 pub mod wire;
@@ -60,12 +63,12 @@ use rfs_model::hello::SeatClass;
 use rfs_model::options::Options;
 use rfs_model::peer::WitnessReply;
 use rfs_model::volume::VolumeState;
-use rfs_model::{Index, NodeId, Record, SeatId, VolumeId};
+use rfs_model::{Index, InodeId, NodeId, Record, SeatId, VolumeId};
 
 use crate::clock;
 use crate::journal::{Journal, JournalError};
 use crate::net::handshake::Secret;
-use crate::tree::{CheckpointDone, Fault, Tree};
+use crate::tree::{CheckpointDone, Fault, Mended, Summed, Tree};
 
 pub use brick::NodeBricks;
 pub use links::{Addresses, LinkEvent};
@@ -152,6 +155,15 @@ pub(crate) enum Event {
     Listed {
         read: Box<queries::Asked>,
         listed: Result<crate::tree::Listed, Fault>,
+    },
+    Summed(Result<Summed, Fault>),
+    /// As [`Event::Summed`], for a scrub.
+    Scrubbed(Result<Summed, Fault>),
+    /// Rotten blocks were written and read back.
+    Mended {
+        from: NodeId,
+        at: (InodeId, u64),
+        result: Result<Mended, Fault>,
     },
     Resync(resync::ResyncEvent),
     Propose {
@@ -258,6 +270,9 @@ pub(crate) struct Inner {
     pub aside: aside::Aside,
     /// The brick's directory.
     pub path: PathBuf,
+    pub summing: sums::Summing,
+    pub rot: rot::Rot,
+    pub scrub: scrub::Scrub,
     pub proposals: Vec<operate::Proposal>,
     /// Commands of an operator that are under way.
     pub commands: Vec<overrule::Command>,
@@ -441,6 +456,9 @@ impl Inner {
             Event::Converged(result) => self.converged(shard, now_us, *result),
             Event::ReadDone { read, data } => self.read_done(shard, now_us, *read, data),
             Event::Listed { read, listed } => self.listed(*read, listed),
+            Event::Summed(result) => self.summed(result),
+            Event::Scrubbed(result) => self.scrubbed(now_us, result),
+            Event::Mended { from, at, result } => self.mended(now_us, from, at, result),
             Event::Resync(event) => self.resync_event(shard, now_us, event),
             Event::Propose { state, answer } => self.propose_state(shard, now_us, state, answer),
             Event::Operate { operation, answer } => self.operate(shard, now_us, operation, answer),
@@ -459,6 +477,9 @@ impl Inner {
         self.tick_info(now_us);
         self.tick_commands(shard, now_us);
         self.tick_resync(shard, now_us);
+        self.tick_sums(shard, now_us);
+        self.tick_rot(now_us);
+        self.tick_scrub(shard, now_us);
     }
 
     /// Stops the brick for good: it says where it went wrong and does nothing more.

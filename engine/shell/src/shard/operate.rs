@@ -72,7 +72,7 @@ pub(crate) struct Proposal {
 }
 
 impl Inner {
-    fn not_leading(&self) -> ProposeError {
+    pub(super) fn not_leading(&self) -> ProposeError {
         match self.core.leader() {
             Some(leader) if leader != self.me => ProposeError::NotLeader { leader },
             _ => ProposeError::NoLeader(self.blocked_text()),

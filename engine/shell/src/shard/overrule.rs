@@ -68,6 +68,7 @@ impl Inner {
             Operation::Witness { wish } => {
                 return answer.fill(self.seat_for(&wish).map(|host| vec![host]).map_err(refused));
             }
+            Operation::Scrub { begin } => return answer.fill(self.scrub_all(begin)),
             Operation::ReplaceBrick { .. } | Operation::ListDivergent | Operation::ForgetDivergent => {
                 Err("this is nothing for one brick".to_owned())
             }

@@ -56,6 +56,22 @@ impl Inner {
                 self.incoming.clear();
             }
             PeerFrame::Shell(ShellMessage::Info { info }) => self.info_from(from, info),
+            PeerFrame::Shell(ShellMessage::BlocksWanted { id, chunk, mask }) => {
+                self.blocks_wanted(from, id, chunk, mask);
+            }
+            PeerFrame::Shell(ShellMessage::BlocksGiven { id, chunk, given }) => {
+                self.blocks_given(shard, now_us, from, (id, chunk), &given);
+            }
+            PeerFrame::Shell(ShellMessage::Scrub { begin }) => self.scrub(begin, now_us),
+            PeerFrame::Shell(ShellMessage::ScrubState { state }) => self.scrub.heard(from, state),
+            PeerFrame::Shell(ShellMessage::Compare { looks }) => self.compare(from, &looks),
+            PeerFrame::Shell(ShellMessage::Compared { same, differ }) => self.compared(from, &same, differ),
+            PeerFrame::Shell(ShellMessage::CompareSums { id, version, chunks }) => {
+                self.compare_sums(from, id, version, &chunks);
+            }
+            PeerFrame::Shell(ShellMessage::OtherSums { id, version, blocks }) => {
+                self.other_sums(from, id, version, &blocks);
+            }
             PeerFrame::Shell(message) => self.copy_message(shard, now_us, from, message),
         }
     }

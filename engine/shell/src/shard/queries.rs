@@ -20,7 +20,7 @@ use rfs_model::{Index, InodeId, Refusal, Seq, SessionId};
 
 use super::mounts::{ConnId, Mounts};
 use super::{Event, Inner, Shard, TreeState};
-use crate::tree::{Fault, Listed, Page, Tree, is_private_xattr};
+use crate::tree::{CHUNK, Fault, Listed, Page, Tree, is_private_xattr};
 
 /// One answer to a listing.
 const PAGE: Page = Page { entries: 1024, bytes: 256 * 1024 };
@@ -55,6 +55,12 @@ pub(crate) struct Queries {
     next: u64,
 }
 
+impl Asked {
+    pub fn conn(&self) -> ConnId {
+        self.conn
+    }
+}
+
 impl Queries {
     pub fn ready(&mut self, ticket: Ticket, index: Index, confirmed: bool) {
         if let Some(mut asked) = self.reading.remove(&ticket) {
@@ -64,7 +70,8 @@ impl Queries {
         }
     }
 
-    fn wait(&mut self, asked: Asked) {
+    /// Answers it when the tree has applied what it needs.
+    pub fn wait(&mut self, asked: Asked) {
         self.next += 1;
         self.ripe.insert((asked.need, self.next), asked);
     }
@@ -139,7 +146,7 @@ impl Inner {
 
     /// Whether what is applied here is a part of the leader's history, and `at` is not far off. A log whose last record is
     /// of an older lineage may have an abandoned tail; and who leads has sessions to answer, not others' readers.
-    fn reads_here(&self, at: Index) -> bool {
+    pub(super) fn reads_here(&self, at: Index) -> bool {
         let follows = matches!(self.core.role(), RoleView::Follower | RoleView::Learner)
             && self.core.leader().is_some();
         let of_this_lineage = self.journal.last().term.lineage() == self.core.term().lineage();
@@ -237,6 +244,10 @@ impl Inner {
         if self.goes_to_a_thread(shard, &mut asked) {
             return;
         }
+        self.answer_here(shard, now_us, asked);
+    }
+
+    fn answer_here(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
         let TreeState::Ready(tree) = &self.tree else { return };
         let answer = match self.read_tree(tree, &asked) {
             Ok(Looked::Answer(answer)) => answer,
@@ -244,6 +255,7 @@ impl Inner {
                 asked.need = index;
                 return self.queries.wait(asked);
             }
+            Err(Fault::Rot { id, offset, .. }) => return self.ask_rotten(now_us, asked, id, offset / CHUNK),
             Err(e) => return self.fail(e.to_string()),
         };
         self.deliver(shard, now_us, asked, answer);
@@ -255,10 +267,18 @@ impl Inner {
         if leads && !asked.confirmed && !self.core.lease_valid(crate::clock::boottime_us()) {
             return self.read_index(shard, now_us, asked);
         }
-        if let (Query::Open { id }, Err(_)) = (&asked.op, &answer) {
-            self.front.release(asked.session, *id);
+        match answer {
+            Ok(answer) => self.mounts.answer(asked.conn, asked.tag, Ok(answer)),
+            Err(why) => self.refuse(&asked, why),
         }
-        self.mounts.answer(asked.conn, asked.tag, answer);
+    }
+
+    /// Answers that it cannot be; an open that was counted is none then.
+    pub(super) fn refuse(&mut self, asked: &Asked, why: Refusal) {
+        if let Query::Open { id } = asked.op {
+            self.front.release(asked.session, id);
+        }
+        self.mounts.answer(asked.conn, asked.tag, Err(why));
     }
 
     /// Hands large reads and long listings to a thread.
@@ -267,11 +287,11 @@ impl Inner {
         let inbox = Rc::clone(&shard.inbox);
         match asked.op {
             Query::Read { id, offset, len } if len > INLINE_BYTES => {
-                let Ok(Some(reader)) = tree.reader(id) else { return false };
+                let len = (len as usize).min(READ_BYTES);
+                let Ok(Some(reader)) = tree.reader(id, offset, len) else { return false };
                 let read = Box::new(take(asked));
                 glommio::spawn_local(async move {
-                    let len = (len as usize).min(READ_BYTES);
-                    let job = move || reader.read(offset, len);
+                    let job = move || reader.read();
                     let data = glommio::executor().spawn_blocking(job).await;
                     inbox.push(Event::ReadDone { read, data });
                 })
@@ -301,6 +321,8 @@ impl Inner {
     ) {
         match data {
             Ok(data) => self.deliver(shard, now_us, asked, Ok(Answer::Data { data })),
+            // Or the file has changed under the thread's hands: here nothing changes it.
+            Err(Fault::Rot { .. }) => self.answer_here(shard, now_us, asked),
             Err(e) => self.fail(e.to_string()),
         }
     }
@@ -316,7 +338,7 @@ impl Inner {
     fn read_tree(&self, tree: &Tree, asked: &Asked) -> Result<Looked, Fault> {
         use Refusal::{NoAttribute, NoData, NoEntry, NotDirectory, Stale};
         let attr = |id: InodeId| -> Result<Result<Answer, Refusal>, Fault> {
-            Ok(tree.attr(id)?.map(|attr| Answer::Attr { attr }).ok_or(Stale))
+            Ok(tree.attr_checked(id)?.map(|attr| Answer::Attr { attr }).ok_or(Stale))
         };
         let answer = match &asked.op {
             Query::Lookup { parent, name } => {

@@ -53,6 +53,10 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     let tree = glommio::executor().spawn_blocking(open_tree).await;
     let found = look(path, tree)?;
     let state = volume_state(&found, path).await?;
+    if let Some(damage) = life::volume_damage(path) {
+        tracing::warn!("{damage}: it is noted anew");
+        life::save_volume(path, &state).map_err(|e| e.to_string())?;
+    }
     let options = Options::of(&state);
     let now_us = clock::boottime_us();
     let summary = summary(&found)?;
@@ -110,6 +114,9 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         forks: Forks::load(path)?,
         aside: super::aside::Aside::default(),
         path: path.to_owned(),
+        summing: super::sums::Summing::default(),
+        rot: super::rot::Rot::default(),
+        scrub: super::scrub::Scrub::default(),
         proposals: Vec::new(),
         commands: Vec::new(),
         leaving: false,

@@ -136,6 +136,7 @@ impl Inner {
             eta_s: (rate > 0).then(|| behind_bytes.div_ceil(rate)),
             lag_ms: self.core.known_lag_us(place.node) / 1000,
             fault: None,
+            scrub: self.scrub_report(place.node),
         }
     }
 
@@ -164,6 +165,7 @@ impl Inner {
             eta_s: (rate > 0).then(|| behind_bytes.div_ceil(rate)),
             lag_ms: self.core.known_lag_us(self.me) / 1000,
             fault: self.failed.clone(),
+            scrub: self.scrub_report(self.me),
         }
     }
 

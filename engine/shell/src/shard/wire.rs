@@ -7,10 +7,12 @@ use rfs_model::config::{ConfigEntry, ConfigRecord, Position};
 use rfs_model::op::Stamped;
 use rfs_model::peer::{AppendHeader, FIRST_SHELL_TAG, PeerMessage};
 use rfs_model::volume::VolumeState;
-use rfs_model::{DecodeError, Index, Meta, Record, RecordKind, layout, tagged};
+use rfs_model::{DecodeError, Index, InodeId, Meta, Record, RecordKind, layout, tagged};
 
 use super::forks::Fork;
+use super::scrub::ScrubState;
 use crate::net::NetError;
+use crate::tree::{Given, InodeMeta, Look};
 
 /// How a brick is, told to the others each second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +48,46 @@ pub enum ShellMessage {
     },
     /// The sender has no tree: its copy broke off.
     CopyWanted {},
+    /// Blocks of a chunk of a file are rotten at the sender: bits, from the lowest.
+    BlocksWanted {
+        id: InodeId,
+        chunk: u64,
+        mask: u32,
+    },
+    BlocksGiven {
+        id: InodeId,
+        chunk: u64,
+        given: Given,
+    },
+    /// The sender begins or ends a scrub of its volume: all bricks do.
+    Scrub {
+        begin: bool,
+    },
+    /// How the sender's scrub stands.
+    ScrubState {
+        state: ScrubState,
+    },
+    /// What a scrub found of some inodes, to be compared.
+    Compare {
+        looks: Vec<Look>,
+    },
+    /// Sums of chunks of a file.
+    CompareSums {
+        id: InodeId,
+        version: Index,
+        chunks: Vec<(u64, Bytes)>,
+    },
+    /// Blocks whose sums at the sender are others, at the same version.
+    OtherSums {
+        id: InodeId,
+        version: Index,
+        blocks: Vec<u64>,
+    },
+    /// Which of them the sender has as well, and all about those that differ.
+    Compared {
+        same: Vec<InodeId>,
+        differ: Vec<InodeMeta>,
+    },
 }
 tagged!(ShellMessage, "a brick's message", {
     100 => Info { info },
@@ -53,6 +95,14 @@ tagged!(ShellMessage, "a brick's message", {
     102 => CopyPart { number, part },
     103 => CopyAck { upto },
     104 => CopyWanted {},
+    105 => BlocksWanted { id, chunk, mask },
+    106 => BlocksGiven { id, chunk, given },
+    107 => Scrub { begin },
+    108 => ScrubState { state },
+    109 => Compare { looks },
+    110 => Compared { same, differ },
+    111 => CompareSums { id, version, chunks },
+    112 => OtherSums { id, version, blocks },
 });
 
 /// A decoded frame from another brick.

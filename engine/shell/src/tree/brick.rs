@@ -17,6 +17,7 @@ use super::index::IndexMap;
 use super::layout::{INDEX, LIMBO, LOST_AND_FOUND, ORPHANS, PRIVATE};
 use super::listing::Listings;
 use super::store::{Checkpoint, Store};
+use super::sums::{Settling, SumChanges};
 use super::{Fault, Limits, Tree};
 
 /// What the root directory of a new volume looks like: the same on every brick.
@@ -50,7 +51,8 @@ impl Tree {
         make_root(dir, root)?;
         let entry = Entry { kind: FileKind::Dir, version: Index::ZERO, ctime: root.time, places: Vec::new() };
         let checkpoint = Checkpoint { index: Index::ZERO, term: Term::ZERO, floor: Index::ZERO, state };
-        Store::create(&index)?.commit(&checkpoint, std::iter::once((InodeId::ROOT, Some(&entry))))?;
+        let root = std::iter::once((InodeId::ROOT, Some(&entry)));
+        Store::create(&index)?.commit(&checkpoint, root, &SumChanges::new())?;
         let handle = open_dir(dir)?;
         syncfs(handle.fd()).map_err(|e| Fault::system("sync", dir.to_string_lossy(), e))?;
         drop(handle);
@@ -94,6 +96,7 @@ impl Tree {
             run: std::cell::RefCell::default(),
             found: std::collections::HashMap::new(),
             told: super::foreign::Told::default(),
+            settling: Settling::default().into(),
             #[cfg(any(test, feature = "testing"))]
             trip: std::cell::Cell::new(None),
             #[cfg(any(test, feature = "testing"))]

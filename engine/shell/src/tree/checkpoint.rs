@@ -9,6 +9,7 @@ use rustix::fs::syncfs;
 use super::handle::Handle;
 use super::index::Changes;
 use super::store::{Checkpoint, Store};
+use super::sums::SumChanges;
 use super::{Fault, Tree};
 
 /// The slow part of a checkpoint; may run on any thread, one at a time.
@@ -16,6 +17,7 @@ pub struct CheckpointJob {
     root: Arc<Handle>,
     store: Store,
     changes: Arc<Changes>,
+    sums: Arc<SumChanges>,
     checkpoint: Checkpoint,
 }
 
@@ -39,7 +41,7 @@ impl CheckpointJob {
     pub fn run(self) -> Result<CheckpointDone, Fault> {
         syncfs(self.root.fd()).map_err(|e| Fault::system("sync", "/", e))?;
         let changes = self.changes.iter().map(|(id, entry)| (*id, entry.as_deref()));
-        self.store.commit(&self.checkpoint, changes)?;
+        self.store.commit(&self.checkpoint, changes, &self.sums)?;
         Ok(CheckpointDone { index: self.checkpoint.index })
     }
 }
@@ -58,9 +60,9 @@ impl Tree {
         let floor = self.index.checkpoint()?.floor;
         assert!(self.applied >= floor, "a copied tree at {} has seen records up to {floor}", self.applied);
         self.end_batch()?;
-        let (store, changes) = self.index.freeze();
+        let (store, changes, sums) = self.index.freeze();
         let checkpoint = Checkpoint { index: self.applied, term: self.term, floor: Index::ZERO, state };
-        Ok(CheckpointJob { root: self.root.clone(), store, changes, checkpoint })
+        Ok(CheckpointJob { root: self.root.clone(), store, changes, sums, checkpoint })
     }
 
     /// # Errors

@@ -8,7 +8,7 @@ use rfs_model::{Index, InodeId};
 use rustix::io::Errno;
 
 /// The brick cannot do, or cannot believe, what its log says. Never the result of an operation: the brick stops serving,
-/// says so and leaves the set of bricks in sync. Paths are relative to the brick directory.
+/// says so and leaves the set of bricks in sync; but for [`Fault::Rot`], which is of one block of a file. Paths are relative to the brick directory.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error("cannot {doing} {path}: {source}")]
@@ -17,6 +17,8 @@ pub enum Fault {
     NoIdentity { path: String },
     #[error("{path} carries the identity {found}, the index says {wanted}")]
     Identity { path: String, found: InodeId, wanted: InodeId },
+    #[error("{path}: the block at {offset} is not what was written")]
+    Rot { id: InodeId, path: String, offset: u64 },
     #[error("inode {id} is found twice: at {first} and at {second}")]
     Twice { id: InodeId, first: String, second: String },
     #[error("{path} is not of the kind that the index says")]

@@ -12,6 +12,7 @@ use rfs_model::InodeId;
 use super::Fault;
 use super::entry::Entry;
 use super::store::{Checkpoint, Snapshot, Store};
+use super::sums::{ChunkSums, SumChanges, SumsMap};
 
 /// Changes since a checkpoint; `None`: the inode is gone.
 pub(super) type Changes = HashMap<InodeId, Option<Arc<Entry>>>;
@@ -24,13 +25,16 @@ pub(super) struct IndexMap {
     /// What a running checkpoint writes.
     frozen: Option<Arc<Changes>>,
     clean: RefCell<LruCache<InodeId, Arc<Entry>>>,
+    sums: RefCell<SumsMap>,
 }
 
 impl IndexMap {
     pub(super) fn new(store: Store, clean_entries: NonZeroUsize) -> Result<Self, Fault> {
         let base = store.snapshot()?;
         let clean = RefCell::new(LruCache::new(clean_entries));
-        Ok(Self { store, base, dirty: Changes::new(), frozen: None, clean })
+        let at = base.checkpoint()?.index;
+        let sums = RefCell::new(SumsMap::new(at));
+        Ok(Self { store, base, dirty: Changes::new(), frozen: None, clean, sums })
     }
 
     pub(super) fn get(&self, id: InodeId) -> Result<Option<Arc<Entry>>, Fault> {
@@ -54,6 +58,7 @@ impl IndexMap {
     }
 
     pub(super) fn remove(&mut self, id: InodeId) {
+        self.sums.get_mut().remove(id);
         self.dirty.insert(id, None);
         self.clean.get_mut().pop(&id);
     }
@@ -79,11 +84,11 @@ impl IndexMap {
     ///
     /// # Panics
     /// When a checkpoint is running.
-    pub(super) fn freeze(&mut self) -> (Store, Arc<Changes>) {
+    pub(super) fn freeze(&mut self) -> (Store, Arc<Changes>, Arc<SumChanges>) {
         assert!(self.frozen.is_none(), "a checkpoint is running already");
         let frozen = Arc::new(std::mem::take(&mut self.dirty));
         self.frozen = Some(frozen.clone());
-        (self.store.clone(), frozen)
+        (self.store.clone(), frozen, self.sums.get_mut().freeze())
     }
 
     /// The frozen changes are in the store.
@@ -91,11 +96,45 @@ impl IndexMap {
         let frozen = self.frozen.take();
         assert!(frozen.is_some(), "no checkpoint is running");
         self.base = self.store.snapshot()?;
+        self.sums.get_mut().thaw(self.base.checkpoint()?.index);
         Ok(())
+    }
+
+    /// What is known of a chunk's blocks.
+    pub(super) fn sums_of(&self, id: InodeId, chunk: u64) -> Result<Option<Arc<ChunkSums>>, Fault> {
+        self.sums.borrow_mut().get(&self.base, id, chunk)
+    }
+
+    /// Changes what is known of a chunk's blocks.
+    pub(super) fn change_sums(
+        &self,
+        id: InodeId,
+        chunk: u64,
+        change: impl FnOnce(&mut ChunkSums),
+    ) -> Result<(), Fault> {
+        let mut sums = self.sums_of(id, chunk)?.map_or_else(ChunkSums::default, Arc::unwrap_or_clone);
+        change(&mut sums);
+        self.sums.borrow_mut().put(id, chunk, sums);
+        Ok(())
+    }
+
+    /// Blocks of a file have been written: their sums hold no more.
+    pub(super) fn drop_sums(&self, id: InodeId, blocks: std::ops::Range<u64>) {
+        self.sums.borrow_mut().drop(id, blocks);
+    }
+
+    /// Chunks with sums that no checkpoint has written yet.
+    pub(super) fn fresh_sums(&self) -> usize {
+        self.sums.borrow().fresh()
     }
 
     pub(super) fn checkpoint(&self) -> Result<Checkpoint, Fault> {
         self.base.checkpoint()
+    }
+
+    /// Up to `max` entries as of the last checkpoint, in the order of identity, from the first one after `after`.
+    pub(super) fn page(&self, after: Option<InodeId>, max: usize) -> Result<Vec<(InodeId, Entry)>, Fault> {
+        self.base.page(after, max)
     }
 
     /// The index as of the last checkpoint, for a thread of its own.

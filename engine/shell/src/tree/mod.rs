@@ -30,6 +30,7 @@ mod resolve;
 mod resync;
 mod run;
 mod store;
+mod sums;
 mod times;
 mod verify;
 mod view;
@@ -63,12 +64,14 @@ pub use read::Reader;
 pub use rebuild::rebuild;
 pub use resync::{Copy, Lender, Lent, Progress, Sink, Source, Wipe};
 pub use store::Checkpoint;
+pub use sums::{CHUNK, Checked, Given, InodeMeta, Inspected, Look, Mend, Mended, Rotten, SumJob, Summed};
 pub use verify::verify_index;
 
 use handle::Handle;
 use index::IndexMap;
 use listing::Listings;
 use run::Run;
+use sums::Settling;
 use times::Times;
 
 /// How much a tree keeps in memory and open.
@@ -115,6 +118,8 @@ pub struct Tree {
     /// Where recovery has found what is not where the index says.
     found: HashMap<InodeId, Place>,
     told: foreign::Told,
+    /// What has changed and has no sums yet.
+    settling: RefCell<Settling>,
     #[cfg(any(test, feature = "testing"))]
     trip: std::cell::Cell<Option<u64>>,
     #[cfg(any(test, feature = "testing"))]

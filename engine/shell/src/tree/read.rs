@@ -12,6 +12,7 @@ use rustix::io::{Errno, pread};
 use super::entry::{Entry, Place};
 use super::handle::{Access, Handle, kind_of};
 use super::layout::is_private;
+use super::sums::{Expected, Unread};
 use super::{Fault, Tree};
 
 /// What `stat` shows as the size of a directory: file systems disagree, and bricks must not.
@@ -20,17 +21,24 @@ const DIR_SIZE: u64 = 4096;
 /// A file that is open for reading, for a thread of its own. It reads what is applied when it reads.
 #[derive(Clone, Debug)]
 pub struct Reader {
+    id: InodeId,
     handle: Arc<Handle>,
     path: String,
+    expected: Expected,
+    offset: u64,
+    len: usize,
 }
 
 impl Reader {
-    /// Shorter than `len` only at the end of the file.
+    /// Shorter than was asked for only at the end of the file.
     ///
     /// # Errors
-    /// [`Fault::System`].
-    pub fn read(&self, offset: u64, len: usize) -> Result<Bytes, Fault> {
-        read_at(&self.handle, offset, len).map_err(|e| Fault::system("read", self.path.clone(), e))
+    /// [`Fault::System`]; [`Fault::Rot`] when a block is not what was written, or was written just now: [`Tree::read`] tells.
+    pub fn read(&self) -> Result<Bytes, Fault> {
+        self.expected.read(&self.handle, self.offset, self.len).map_err(|unread| match unread {
+            Unread::Errno(e) if e != Errno::IO => Fault::system("read", self.path.clone(), e),
+            _ => Fault::Rot { id: self.id, path: self.path.clone(), offset: self.offset },
+        })
     }
 }
 
@@ -65,6 +73,18 @@ impl Tree {
             ctime: entry.ctime,
             version: entry.version,
         }))
+    }
+
+    /// As [`Tree::attr`], for mounts: a file that is shorter than what has sums was cut by nobody's record.
+    ///
+    /// # Errors
+    /// [`Fault::Rot`], [`Fault`].
+    pub fn attr_checked(&self, id: InodeId) -> Result<Option<Attr>, Fault> {
+        let Some(attr) = self.attr(id)? else { return Ok(None) };
+        if attr.kind == FileKind::File {
+            self.check_end(id, attr.size)?;
+        }
+        Ok(Some(attr))
     }
 
     /// Index of the last record that changed an inode; `None` when it does not exist.
@@ -118,26 +138,27 @@ impl Tree {
         Err(Fault::Place { doing: "look up", id, path: self.display(place) })
     }
 
-    /// A file to be read on a thread; `None` when there is no such file.
+    /// Data of a file to be read on a thread; `None` when there is no such file.
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn reader(&self, id: InodeId) -> Result<Option<Reader>, Fault> {
+    pub fn reader(&self, id: InodeId, offset: u64, len: usize) -> Result<Option<Reader>, Fault> {
         let Some(entry) = self.index.get(id)?.filter(|e| e.kind == FileKind::File) else { return Ok(None) };
         self.flush_of(id)?;
         let handle = self.handle(id, &entry, Access::Read)?;
-        Ok(Some(Reader { handle, path: self.path_of(id) }))
+        let expected = self.expected(id, offset, len)?;
+        Ok(Some(Reader { id, handle, path: self.path_of(id), expected, offset, len }))
     }
 
     /// Data of a file: shorter than `len` only at its end. `None` when there is no such file.
     ///
     /// # Errors
-    /// [`Fault`].
+    /// [`Fault::Rot`] when one of its blocks is not what was written; it is marked then. [`Fault`].
     pub fn read(&self, id: InodeId, offset: u64, len: usize) -> Result<Option<Bytes>, Fault> {
         let Some(entry) = self.index.get(id)?.filter(|e| e.kind == FileKind::File) else { return Ok(None) };
         self.flush_of(id)?;
         let handle = self.handle(id, &entry, Access::Read)?;
-        read_at(&handle, offset, len).map(Some).map_err(|e| Fault::system("read", self.path_of(id), e))
+        self.read_checked(id, &handle, offset, len).map(Some)
     }
 
     /// The target of a symlink; `None` when there is no such symlink.

@@ -16,6 +16,7 @@ use super::index::IndexMap;
 use super::layout::{INDEX, LIMBO, LIMBO_DIR, ORPHANS, ORPHANS_DIR, PRIVATE};
 use super::listing::names_of;
 use super::store::{Checkpoint, Store};
+use super::sums::SumChanges;
 use super::{Fault, Limits, Tree};
 
 /// Inodes after which the new index is written.
@@ -50,7 +51,7 @@ pub fn rebuild(dir: &Path, limits: &Limits, checkpoint: Checkpoint) -> Result<Ve
         fs::create_dir_all(private.join(sub)).map_err(|e| failed("create", &private, e))?;
     }
     let store = Store::create(&new)?;
-    store.commit(&checkpoint, std::iter::empty())?;
+    store.commit(&checkpoint, std::iter::empty(), &SumChanges::new())?;
     let index = IndexMap::new(store, limits.clean_entries)?;
     let mut scan = Scan { index, checkpoint, linked: HashMap::new(), nameless: Vec::new() };
     let root = open_dir(dir)?;
@@ -145,8 +146,8 @@ impl Scan {
     }
 
     fn write(&mut self) -> Result<(), Fault> {
-        let (store, changes) = self.index.freeze();
-        store.commit(&self.checkpoint, changes.iter().map(|(id, entry)| (*id, entry.as_deref())))?;
+        let (store, changes, sums) = self.index.freeze();
+        store.commit(&self.checkpoint, changes.iter().map(|(id, entry)| (*id, entry.as_deref())), &sums)?;
         self.index.thaw()
     }
 }

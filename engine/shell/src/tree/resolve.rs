@@ -89,6 +89,7 @@ impl Tree {
         self.files.borrow_mut().pop(&id);
         self.times.borrow_mut().remove(&id);
         self.listings.borrow_mut().forget(id);
+        self.settling.borrow_mut().forget(id);
     }
 
     pub(super) fn check_identity(&self, handle: &Handle, id: InodeId) -> Result<(), Fault> {

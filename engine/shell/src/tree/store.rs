@@ -1,25 +1,33 @@
-//! The index on disk: one redb file with two tables. It is exactly at its checkpoint, always: one durable transaction
+//! The index on disk: one redb file with three tables. It is exactly at its checkpoint, always: one durable transaction
 //! moves it from one to the next.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition,
+    Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, TableError,
 };
 use rfs_model::{Decode, Encode, Index, InodeId, Term};
 
 use super::Fault;
 use super::entry::{Entry, checked};
+use super::sums::{BLOCKS, ChunkSums, FileSums, SumChanges};
 
 /// Identity (as in the xattr) to [`Entry::to_value`].
 const INODES: TableDefinition<&[u8; InodeId::BYTES], &[u8]> = TableDefinition::new("inodes");
 /// One key, `checkpoint`.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const CHECKPOINT: &str = "checkpoint";
-/// Version of this layout. 1: tables `inodes` and `meta`, values end in their CRC-32.
-const VERSION: u32 = 1;
+/// Identity and number of the chunk, big endian, to [`ChunkSums::to_value`].
+const SUMS: TableDefinition<&SumKey, &[u8]> = TableDefinition::new("sums");
+type SumKey = [u8; InodeId::BYTES + 8];
+/// Version of this layout. 1: tables `inodes` and `meta`, values end in their CRC-32. 2: table `sums`, which whoever writes
+/// files must keep; it is made by the first checkpoint.
+const VERSION: u32 = 2;
+const READABLE: std::ops::RangeInclusive<u32> = 1..=VERSION;
 /// The store's own page cache, bytes: its default of 1 GiB is no guest's manners.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -45,6 +53,7 @@ pub(super) struct Store {
 pub(super) struct Snapshot {
     txn: ReadTransaction,
     inodes: ReadOnlyTable<&'static [u8; InodeId::BYTES], &'static [u8]>,
+    sums: Option<ReadOnlyTable<&'static SumKey, &'static [u8]>>,
 }
 
 impl Store {
@@ -73,6 +82,7 @@ impl Store {
         &self,
         checkpoint: &Checkpoint,
         changes: impl Iterator<Item = (InodeId, Option<&'a Entry>)>,
+        sums: &SumChanges,
     ) -> Result<(), Fault> {
         let wrong = |e: redb::Error| Fault::index("be written", e);
         let mut txn = self.db.begin_write().map_err(|e| wrong(e.into()))?;
@@ -88,6 +98,10 @@ impl Store {
                 }
                 .map_err(|e| wrong(e.into()))?;
             }
+            let mut table = txn.open_table(SUMS).map_err(|e| wrong(e.into()))?;
+            for (id, file) in sums {
+                change_sums(&mut table, *id, file)?;
+            }
             let mut meta = txn.open_table(META).map_err(|e| wrong(e.into()))?;
             meta.insert(CHECKPOINT, to_value(checkpoint).as_slice()).map_err(|e| wrong(e.into()))?;
         }
@@ -98,7 +112,12 @@ impl Store {
         let wrong = |e: redb::Error| Fault::index("be read", e);
         let txn = self.db.begin_read().map_err(|e| wrong(e.into()))?;
         let inodes = txn.open_table(INODES).map_err(|e| wrong(e.into()))?;
-        Ok(Snapshot { txn, inodes })
+        let sums = match txn.open_table(SUMS) {
+            Ok(table) => Some(table),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(e) => return Err(wrong(e.into())),
+        };
+        Ok(Snapshot { txn, inodes, sums })
     }
 }
 
@@ -132,10 +151,59 @@ impl Snapshot {
         Ok(out)
     }
 
+    /// What is known of a chunk.
+    pub(super) fn sums(&self, id: InodeId, chunk: u64) -> Result<Option<ChunkSums>, Fault> {
+        let Some(table) = &self.sums else { return Ok(None) };
+        let value = table.get(&sum_key(id, chunk)).map_err(|e| Fault::index("be read", e))?;
+        value.map(|value| decode_sums(id, value.value())).transpose()
+    }
+
     pub(super) fn len(&self) -> Result<u64, Fault> {
         use redb::ReadableTableMetadata;
         self.inodes.len().map_err(|e| Fault::index("be read", e))
     }
+}
+
+/// Writes what has become of one file's sums.
+fn change_sums(table: &mut Table<'_, &SumKey, &[u8]>, id: InodeId, file: &FileSums) -> Result<(), Fault> {
+    let wrong = |e: redb::StorageError| Fault::index("be written", e);
+    let of = |blocks: &Range<u64>| (blocks.start / BLOCKS, (blocks.end - 1) / BLOCKS);
+    let dropped =
+        if file.gone { vec![(0, u64::MAX)] } else { file.dropped.ranges().iter().map(of).collect() };
+    let mut changed: Vec<(u64, Option<ChunkSums>)> = Vec::new();
+    for (first, last) in dropped {
+        for item in table.range::<&SumKey>(&sum_key(id, first)..=&sum_key(id, last)).map_err(wrong)? {
+            let (key, value) = item.map_err(wrong)?;
+            let chunk = chunk_of(key.value());
+            let before = decode_sums(id, value.value())?;
+            changed.push((chunk, file.over(chunk, Some(&before))));
+        }
+    }
+    changed.extend(file.chunks.keys().map(|chunk| (*chunk, file.over(*chunk, None))));
+    for (chunk, now) in changed {
+        let key = sum_key(id, chunk);
+        match now {
+            Some(now) => table.insert(&key, now.to_value().as_slice()),
+            None => table.remove(&key),
+        }
+        .map_err(wrong)?;
+    }
+    Ok(())
+}
+
+fn sum_key(id: InodeId, chunk: u64) -> SumKey {
+    let mut key = [0; InodeId::BYTES + 8];
+    key[..InodeId::BYTES].copy_from_slice(&id.to_bytes());
+    key[InodeId::BYTES..].copy_from_slice(&chunk.to_be_bytes());
+    key
+}
+
+fn chunk_of(key: &SumKey) -> u64 {
+    key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+fn decode_sums(id: InodeId, value: &[u8]) -> Result<ChunkSums, Fault> {
+    ChunkSums::from_value(value).map_err(|e| Fault::index("be read", format_args!("sums of inode {id}: {e}")))
 }
 
 fn builder() -> Builder {
@@ -159,7 +227,7 @@ fn from_value(value: &[u8]) -> Result<Checkpoint, Fault> {
     let wrong = |e: &dyn std::fmt::Display| Fault::index("be read", format_args!("its checkpoint: {e}"));
     let body = Bytes::copy_from_slice(checked(value).map_err(|e| wrong(&e))?);
     let version = rfs_model::Reader::new(&body).u32().map_err(|e| wrong(&e))?;
-    if version != VERSION {
+    if !READABLE.contains(&version) {
         return Err(wrong(&format_args!("version {version} is not known here (this is version {VERSION})")));
     }
     Checkpoint::from_all(&body.slice(4..)).map_err(|e| wrong(&e))

@@ -144,6 +144,7 @@ impl ReplicaSet for FakeSet {
             eta_s: None,
             lag_ms: 0,
             fault: None,
+            scrub: None,
         });
         let bricks: Vec<BrickReport> = bricks.collect();
         let away = bricks.iter().filter(|b| !b.online && leader.is_none()).map(|b| b.brick.clone());

@@ -233,7 +233,15 @@ impl Inner {
                     self.needs_resync(shard, now_us, from);
                 }
             }
-            ShellMessage::Info { .. } => {}
+            ShellMessage::Info { .. }
+            | ShellMessage::BlocksWanted { .. }
+            | ShellMessage::BlocksGiven { .. }
+            | ShellMessage::Scrub { .. }
+            | ShellMessage::ScrubState { .. }
+            | ShellMessage::Compare { .. }
+            | ShellMessage::Compared { .. }
+            | ShellMessage::CompareSums { .. }
+            | ShellMessage::OtherSums { .. } => {}
         }
     }
 

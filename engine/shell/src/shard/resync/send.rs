@@ -15,7 +15,7 @@ use super::super::bridge::{Caller, Desk, bridge};
 use super::super::wire::ShellMessage;
 use super::super::{Event, Inner, Shard, TreeState};
 use super::{ResyncEvent, Sending, WINDOW};
-use crate::tree::{Fault, Lender, Lent, Source};
+use crate::tree::{Checked, Fault, Lender, Lent, Source};
 
 /// How far the receiver has stored.
 #[derive(Default)]
@@ -94,12 +94,14 @@ impl Progress {
 
 enum Ask {
     Lend(InodeId),
+    Check(InodeId, u64, Bytes),
     Applied,
     Send(Bytes),
 }
 
 enum Reply {
     Lent(Result<Option<Lent>, Fault>),
+    Checked(Result<Checked, Fault>),
     Applied(Option<Index>),
     /// Whether to go on.
     Sent(bool),
@@ -116,6 +118,13 @@ impl Lender for Thread<'_> {
     fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
         match self.0.borrow_mut().call(Ask::Lend(id)) {
             Some(Reply::Lent(lent)) => lent,
+            _ => Err(gone()),
+        }
+    }
+
+    fn check(&mut self, id: InodeId, offset: u64, data: Bytes) -> Result<Checked, Fault> {
+        match self.0.borrow_mut().call(Ask::Check(id, offset, data)) {
+            Some(Reply::Checked(checked)) => checked,
             _ => Err(gone()),
         }
     }
@@ -201,6 +210,13 @@ impl Shard {
                         _ => Err(gone()),
                     };
                     desk.reply(Reply::Lent(lent));
+                }
+                Ask::Check(id, offset, data) => {
+                    let checked = match &self.inner.borrow().tree {
+                        TreeState::Ready(tree) => tree.check_copied(id, offset, data),
+                        _ => Err(gone()),
+                    };
+                    desk.reply(Reply::Checked(checked));
                 }
                 Ask::Applied => {
                     let inner = self.inner.borrow();

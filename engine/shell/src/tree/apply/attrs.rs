@@ -14,6 +14,7 @@ impl Tree {
         let wrong = |doing| move |e| Fault::system(doing, self.path_of(id), e);
         if let Some(size) = set.size {
             let handle = self.file_for("resize", id)?;
+            self.touch(id, size, u64::MAX)?;
             self.step()?;
             ftruncate(handle.fd(), size).map_err(wrong("resize"))?;
         }

@@ -21,13 +21,25 @@ impl Tree {
         if self.known("write to", id)?.kind != FileKind::File {
             return Err(Fault::Kind { path: self.path_of(id) });
         }
+        self.touch(id, offset, offset.saturating_add(data.len() as u64))?;
         self.write_later(id, offset, data)
     }
 
     pub(in crate::tree) fn allocate(&self, id: InodeId, range: Allocate) -> Result<(), Fault> {
         let handle = self.file_for("allocate in", id)?;
+        self.touch_allocated(id, range)?;
         self.step()?;
         allocate_in(&handle, range).map_err(|e| Fault::system("allocate in", self.path_of(id), e))
+    }
+
+    /// A range is about to be zeroed, if that is what is asked for: other allocations leave the data as it is.
+    pub(super) fn touch_allocated(&self, id: InodeId, range: Allocate) -> Result<(), Fault> {
+        let zeroes = FallocateFlags::PUNCH_HOLE.union(FallocateFlags::ZERO_RANGE);
+        if !FallocateFlags::from_bits_retain(range.mode).intersects(zeroes) {
+            return Ok(());
+        }
+        // An end behind what a file may have is refused by the file system; it must not look like a cut.
+        self.touch(id, range.offset, range.offset.saturating_add(range.len).min(u64::MAX - 1))
     }
 
     pub(super) fn file_for(&self, doing: &'static str, id: InodeId) -> Result<std::sync::Arc<Handle>, Fault> {

@@ -88,6 +88,10 @@ impl Tree {
         };
         self.flush_of(id)?;
         let handle = self.file_for("resize", id)?;
+        match slow {
+            Slow::Truncate(size) => self.touch(id, size, u64::MAX)?,
+            Slow::Allocate(range) => self.touch_allocated(id, range)?,
+        }
         Ok(Some(Prelude { handle, slow, path: self.path_of(id) }))
     }
 

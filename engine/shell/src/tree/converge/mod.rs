@@ -78,9 +78,11 @@ impl Tree {
             plan.fold(index, stamped);
             Ok(())
         })?;
+        self.settling.get_mut().recovering = true;
         let strays = self.make_names_true(&plan)?;
         log.replay(&mut |_, stamped| self.redo(&plan, stamped))?;
         self.end_batch()?;
+        self.settling.get_mut().recovering = false;
         self.applied = through;
         self.term = self.term.max(term);
         Ok(Converged { records, strays })

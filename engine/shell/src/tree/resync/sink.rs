@@ -20,6 +20,7 @@ use crate::tree::layout::{INDEX, LIMBO, LIMBO_DIR, ORPHANS, PRIVATE, is_private,
 use crate::tree::moves::NewNode;
 use crate::tree::resolve::orphan_place;
 use crate::tree::store::{Checkpoint, Store};
+use crate::tree::sums::SumChanges;
 use crate::tree::times::Times;
 use crate::tree::{Entry, Fault, Limits, Place, Tree, write_label};
 
@@ -86,7 +87,7 @@ impl Sink {
         let nowhere =
             Checkpoint { index: Index::ZERO, term: Term::ZERO, floor: Index::ZERO, state: Bytes::new() };
         let store = Store::create(&index)?;
-        store.commit(&nowhere, std::iter::once((InodeId::ROOT, Some(&entry))))?;
+        store.commit(&nowhere, std::iter::once((InodeId::ROOT, Some(&entry))), &SumChanges::new())?;
         let tree = Tree::with_store(dir, limits, store)?;
         for name in tree.root.xattr_names().map_err(|e| Fault::system("list the attributes of", "/", e))? {
             if !is_private_xattr(&name) {
@@ -156,6 +157,10 @@ impl Sink {
                 self.expect(id)?;
                 self.progress.bytes += data.len() as u64;
                 self.tree.write(id, offset, &data)?;
+            }
+            Item::Rotten { id, block } => {
+                self.expect(id)?;
+                self.tree.take_as_rotten(id, block)?;
             }
             Item::Xattr { id, name, value } => self.xattr(id, &name, &value)?,
             Item::End { until, inodes, bytes } => return self.end(until, inodes, bytes),
@@ -291,8 +296,8 @@ impl Sink {
     }
 
     fn commit(&mut self, checkpoint: &Checkpoint) -> Result<(), Fault> {
-        let (store, changes) = self.tree.index.freeze();
-        store.commit(checkpoint, changes.iter().map(|(id, entry)| (*id, entry.as_deref())))?;
+        let (store, changes, sums) = self.tree.index.freeze();
+        store.commit(checkpoint, changes.iter().map(|(id, entry)| (*id, entry.as_deref())), &sums)?;
         self.tree.index.thaw()
     }
 

@@ -6,6 +6,7 @@ use rfs_model::{Index, InodeId};
 
 use super::copy::{Copy, Lent};
 use crate::tree::store::{Checkpoint, Snapshot};
+use crate::tree::sums::Checked;
 use crate::tree::{Entry, Fault, Tree};
 
 /// Index entries that are read at a time.
@@ -18,6 +19,12 @@ pub trait Lender {
     /// # Errors
     /// Its faults; [`Fault::Copy`] when the owner is gone.
     fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault>;
+
+    /// [`Tree::check_copied`].
+    ///
+    /// # Errors
+    /// Its faults; [`Fault::Copy`] when the owner is gone.
+    fn check(&mut self, id: InodeId, offset: u64, data: Bytes) -> Result<Checked, Fault>;
 
     /// [`Tree::applied`], asked for when all has been read.
     ///
@@ -81,7 +88,13 @@ impl Source {
                 let lent = lender.lend(id)?;
                 let mut copy = Copy::new(id, &entry, lent)?;
                 while let Some(item) = copy.next()? {
-                    send(item)?;
+                    let Item::Data { id, offset, data } = item else {
+                        send(item)?;
+                        continue;
+                    };
+                    let Checked { data, rotten } = lender.check(id, offset, data)?;
+                    send(Item::Data { id, offset, data })?;
+                    rotten.into_iter().try_for_each(|block| send(Item::Rotten { id, block }))?;
                 }
                 self.bytes += copy.bytes();
             }

@@ -73,7 +73,7 @@ fn writes_gather_and_are_seen_at_once() {
     rig.run(write(g, 100, b"hole before"));
     rig.run(write(f, 5, b"over"));
     assert_eq!(rig.tree.read(f, 5999, 100).unwrap().unwrap(), &[(599 % 256) as u8, b'e', b'n', b'd'][..]);
-    assert_eq!(rig.tree.reader(f).unwrap().unwrap().read(5, 4).unwrap(), "over");
+    assert_eq!(rig.tree.reader(f, 5, 4).unwrap().unwrap().read().unwrap(), "over");
     rig.check();
 }
 

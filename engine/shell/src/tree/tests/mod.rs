@@ -8,3 +8,4 @@ mod listing;
 mod rebuild;
 mod resync;
 pub(crate) mod rig;
+mod sums;

@@ -10,7 +10,7 @@ use rfs_model::{Decode, Encode, FileKind, Index, InodeId, NodeId, Op, VolumeId};
 
 use super::rig::{Rig, id, make, name, scratch, unlink, write};
 use crate::tree::testing::{Log, Model, Picture, ROOT_ATTR, TERM};
-use crate::tree::{Copy, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
+use crate::tree::{Checked, Copy, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
 
 const ROOT: InodeId = InodeId::ROOT;
 const LABEL: Label =
@@ -62,6 +62,10 @@ struct Quiet<'a>(&'a Tree);
 impl Lender for Quiet<'_> {
     fn lend(&mut self, id: InodeId) -> Result<Option<Lent>, Fault> {
         self.0.lend(id)
+    }
+
+    fn check(&mut self, id: InodeId, offset: u64, data: Bytes) -> Result<Checked, Fault> {
+        self.0.check_copied(id, offset, data)
     }
 
     fn applied(&mut self) -> Result<Index, Fault> {
@@ -222,4 +226,25 @@ fn copies_are_made_on_threads() {
     is_send::<Tree>();
     is_send::<crate::tree::CheckpointJob>();
     is_send::<crate::tree::Wipe>();
+}
+
+#[test]
+fn a_rotten_block_is_not_copied_as_if_it_were_whole() {
+    let mut rig = Rig::new();
+    let f = rig.make(ROOT, "f", FileKind::File);
+    rig.run(write(f, 0, &[7; 3 * 4096]));
+    rig.tree.tell_time(60_000_000, true);
+    let job = rig.tree.sum_job().unwrap().unwrap();
+    rig.tree.sums_done(Some(job.run().unwrap())).unwrap();
+    rig.checkpoint(b"");
+    let file = std::fs::OpenOptions::new().write(true).open(rig.dir.join("f")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"x", 4096).unwrap();
+    let temp = scratch();
+    let mut source = rig.tree.copy_source().unwrap();
+    let _ = copy(&mut source, &mut Quiet(&rig.tree), temp.path());
+    let tree = Tree::open(temp.path(), &Limits::default()).unwrap();
+    assert_eq!(tree.read(f, 0, 4096).unwrap().unwrap(), vec![7; 4096]);
+    assert_eq!(tree.read(f, 8192, 4096).unwrap().unwrap(), vec![7; 4096]);
+    assert!(matches!(tree.read(f, 4096, 1), Err(Fault::Rot { offset: 4096, .. })));
+    assert_eq!(tree.rotten_in(f, 0).unwrap(), 0b10);
 }

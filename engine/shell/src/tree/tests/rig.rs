@@ -62,6 +62,12 @@ impl Rig {
         Ok(index)
     }
 
+    /// Applies an operation to the brick alone.
+    pub fn run_unseen(&mut self, op: &Op) {
+        let index = self.tree.applied().next();
+        let _ = self.tree.apply(index, TERM, &stamped(index, op.clone())).unwrap();
+    }
+
     /// Makes an inode with plain attributes.
     pub fn make(&mut self, parent: InodeId, name: &str, kind: FileKind) -> InodeId {
         let id = id(self.tree.applied().next().0);
