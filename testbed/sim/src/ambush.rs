@@ -2,6 +2,7 @@
 
 use rfs_core::consensus::api::RoleView;
 
+use crate::kind::Kind;
 use crate::net::{Cut, SEATS};
 use crate::outside::{Event, Step};
 use crate::setup::Weather;
@@ -10,23 +11,11 @@ use crate::world::World;
 impl World {
     /// The first power cut comes early, while all is still well.
     pub fn plan_ambush(&mut self) {
-        if self.out.setup.ambushes && self.out.setup.weather == Weather::OnePowerCut {
+        let kinds = self.out.setup.kinds;
+        let wanted = kinds.has(Kind::PowerCut) && kinds.has(Kind::CrashAtStart) && self.out.rng.one_in(3);
+        if wanted && self.out.setup.weather == Weather::OnePowerCut {
             let brick = self.out.rng.below(self.bricks.len() as u64) as usize;
             self.later(1_500, 2_400, Step::PowerCut { brick });
-        }
-    }
-
-    /// One of them, if there is an occasion.
-    pub fn ambush(&mut self, n: usize) {
-        match self.out.rng.below(5) {
-            0 => self.fill_leader(),
-            1 => self.leave_learner_alone(n),
-            2 => self.split(n),
-            3 => self.leave_leader_to_mounts(),
-            _ if self.out.setup.weather == Weather::OnePowerCut => {
-                self.carry_out(Step::PowerCut { brick: n })
-            }
-            _ => {}
         }
     }
 
@@ -45,6 +34,7 @@ impl World {
                 }
             }
             Step::SeatDies { seat, asker } => self.seat_dies(seat, asker),
+            Step::DiesInSave { brick, life } => self.dies_in_save(brick, life),
             Step::SeatReturns { seat } => {
                 if !self.holders[seat].runs() {
                     self.holders[seat].start(&mut self.out);
@@ -69,9 +59,9 @@ impl World {
     }
 
     /// A leader with a full disk takes requests that nobody gets; the others go on; it comes back while its disk is full.
-    fn fill_leader(&mut self) {
+    pub fn fill_leader(&mut self) {
         let Some(n) = self.leader().filter(|_| self.bricks.len() > 1) else { return };
-        self.out.stats.fault("full disk of a leader");
+        self.out.stats.fault(Kind::FullLeader);
         let full = self.out.rng.within(2_000_000, 5_000_000);
         self.out.say(format_args!(
             "leader {n}'s disk is full for {} ms, the others lose sight of it",
@@ -83,17 +73,17 @@ impl World {
     }
 
     /// Bricks lose sight of one of them; all see the witnesses.
-    fn split(&mut self, n: usize) {
-        self.out.stats.fault("split");
+    pub fn split(&mut self, n: usize) {
+        self.out.stats.fault(Kind::Split);
         self.out.say(format_args!("brick {n} and the others lose sight of each other"));
         self.cut_off(n, false);
         self.later(2_000, 5_000, Step::Heal);
     }
 
     /// A leader loses sight of all but the mounts, which find the next leader, and then this one again, before it knows.
-    fn leave_leader_to_mounts(&mut self) {
+    pub fn leave_leader_to_mounts(&mut self) {
         let Some(n) = self.leader().filter(|_| self.bricks.len() > 1) else { return };
-        self.out.stats.fault("leader alone with mounts");
+        self.out.stats.fault(Kind::LeaderAlone);
         self.out.say(format_args!("leader {n} loses sight of all but the mounts"));
         self.cut_off(n, true);
         let next = (n + 1) % self.bricks.len();
@@ -105,12 +95,12 @@ impl World {
     }
 
     /// A brick that lacks something loses sight of those who have it.
-    fn leave_learner_alone(&mut self, n: usize) {
+    pub fn leave_learner_alone(&mut self, n: usize) {
         let learns = self.core(n).is_some_and(|core| core.role() == RoleView::Learner);
         if !learns {
             return;
         }
-        self.out.stats.fault("learner alone");
+        self.out.stats.fault(Kind::LearnerAlone);
         self.out.say(format_args!("learner {n} loses sight of the other bricks"));
         self.cut_off(n, false);
         for other in (0..self.bricks.len()).filter(|other| *other != n) {
@@ -157,12 +147,22 @@ impl World {
         }
     }
 
+    /// A brick dies while its hard state is written, and comes back at once.
+    fn dies_in_save(&mut self, n: usize, life: u64) {
+        let saving = self.bricks[n].disk.saving.is_some();
+        if saving && self.out.bricks[n].life == life && self.out.bricks[n].runs {
+            self.out.stats.fault(Kind::CrashInSave);
+            self.crash(n);
+            self.later(1, 20, Step::Return { brick: n, steps: None });
+        }
+    }
+
     /// A witness dies just after it gave an answer that it had to save, and comes back at once; who asked is cut off.
     fn seat_dies(&mut self, seat: usize, asker: usize) {
         if !self.holders[seat].runs() {
             return;
         }
-        self.out.stats.fault("seat crash after an answer");
+        self.out.stats.fault(Kind::SeatCrashAfterAnswer);
         self.holders[seat].crash(&mut self.out, false);
         if self.out.rng.one_in(2) {
             self.cut_off(asker, true);

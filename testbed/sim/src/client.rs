@@ -44,6 +44,8 @@ pub struct Client {
     /// The newest request that was answered and has a record; all such before it are carried out too.
     pub answered: u64,
     pub durable: u64,
+    /// An operator has abandoned some of its requests.
+    pub forsaken: bool,
 }
 
 fn name(prefix: char, client: usize, seq: u64) -> Bytes {
@@ -91,6 +93,7 @@ impl Client {
             file: InodeId::NIL,
             answered: 0,
             durable: 0,
+            forsaken: false,
         }
     }
 
@@ -98,6 +101,13 @@ impl Client {
     #[must_use]
     pub fn is_done(&self) -> bool {
         !self.alive || self.window.is_empty() && self.next > 1
+    }
+
+    /// Its file, and how many bytes of it it knows to be written.
+    #[must_use]
+    pub fn has_written(&self) -> Option<(InodeId, u64)> {
+        let appended = (2..=self.answered).filter(|seq| matches!(deed(*seq), Deed::Append)).count() as u64;
+        (appended > 0).then_some((self.file, 8 * appended))
     }
 
     pub fn disconnect(&mut self, out: &mut Outside) {
@@ -223,6 +233,8 @@ impl Client {
             Heard::Welcome => {
                 (self.ready, self.resumed) = (true, true);
                 let window: Vec<u64> = self.window.keys().copied().collect();
+                let again = !out.setup.mutants.driver.window_not_resent;
+                let window = if again { window } else { Vec::new() };
                 window.into_iter().for_each(|seq| self.send(conn, seq, out));
             }
             Heard::Elsewhere(brick) => {
@@ -308,7 +320,9 @@ impl Client {
         let wanted: Vec<u64> = (1..self.next).filter(|seq| matches!(deed(*seq), Deed::Append)).collect();
         let n = self.n;
         assert!(wanted.starts_with(&held), "client {n}'s file holds {held:?}");
-        let kept = if self.alive {
+        let kept = if self.forsaken {
+            0
+        } else if self.alive {
             self.next - 1
         } else if lossy {
             self.durable

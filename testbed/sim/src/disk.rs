@@ -1,15 +1,15 @@
 //! A brick's disk: what was written, what of it is on the platter, and what a crash or a power cut leaves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use rfs_core::consensus::api::LogSummary;
 use rfs_core::testing::MemTree;
 use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, ConfigRecord, Position};
-use rfs_model::hard::HardState;
+use rfs_model::hard::{HardState, Trust};
 use rfs_model::op::Stamped;
-use rfs_model::{Encode, Index, Record, RecordKind, Term};
+use rfs_model::{Encode, Index, Lineage, Record, RecordKind, Term};
 
 use crate::rng::Rng;
 
@@ -20,6 +20,24 @@ pub struct Checkpoint {
     pub tree: MemTree,
     /// Of [`rfs_core::admit::Front`]; empty: of a new volume.
     pub state: Bytes,
+}
+
+/// What is in a record's place instead of it.
+#[derive(Clone, Debug)]
+pub enum Damage {
+    /// Some of its bytes are others.
+    Bytes,
+    /// Another record, written there by mistake.
+    Other(Box<Record>),
+}
+
+/// Faults planted in how a log is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// A record's checksum is not looked at.
+    pub trusts_bytes: bool,
+    /// Nor whether it is the one that belongs there.
+    pub trusts_places: bool,
 }
 
 /// See the module.
@@ -42,6 +60,18 @@ pub struct Disk {
     pub tree_at: Index,
     /// That record's header checksum, 0 where the tree comes from a checkpoint.
     pub tree_crc: u32,
+    /// Records whose place holds something else, as the platter has it; the log's end was torn there too.
+    damage: BTreeMap<Index, Damage>,
+    /// Synced records up to here were lost by damage; others have them.
+    pub supply: Index,
+    /// A copy is being received: the tree is wiped.
+    pub resyncing: bool,
+    /// The log must be committed up to here before the tree, which came as a copy, is recovered.
+    pub floor: Index,
+    /// The log or the tree cannot be used: the brick begins anew once another one leads.
+    pub unfit: bool,
+    /// What another lineage abandoned, kept for the operator.
+    pub aside: BTreeMap<Index, Vec<Record>>,
     pub clean: bool,
     /// The boot of the machine in which the brick was started last.
     pub life_boot: u64,
@@ -83,9 +113,48 @@ impl Disk {
             tree,
             tree_at: Index::ZERO,
             tree_crc: 0,
+            damage: BTreeMap::new(),
+            supply: Index::ZERO,
+            resyncing: false,
+            floor: Index::ZERO,
+            unfit: false,
+            aside: BTreeMap::new(),
             clean: true,
             life_boot: 0,
         }
+    }
+
+    /// Of a brick whose disk is empty. `hard` says what it knows nevertheless.
+    #[must_use]
+    pub fn blank(hard: HardState, aside: BTreeMap<Index, Vec<Record>>) -> Self {
+        let tree = MemTree::default();
+        Self {
+            hard,
+            noted: None,
+            saving: None,
+            base: Position::ZERO,
+            base_crc: 0,
+            records: VecDeque::new(),
+            synced: Index::ZERO,
+            checkpoint: Checkpoint { index: Index::ZERO, tree: tree.clone(), state: Bytes::new() },
+            tree,
+            tree_at: Index::ZERO,
+            tree_crc: 0,
+            damage: BTreeMap::new(),
+            supply: Index::ZERO,
+            resyncing: false,
+            floor: Index::ZERO,
+            unfit: false,
+            aside,
+            clean: false,
+            life_boot: 0,
+        }
+    }
+
+    /// Empties a brick that cannot be used: it begins again like one with a new disk, and keeps its term and its vote.
+    pub fn begin_blank(&mut self) {
+        let hard = HardState { trust: Trust::Blank, ..self.hard.clone() };
+        *self = Self { life_boot: self.life_boot, ..Self::blank(hard, std::mem::take(&mut self.aside)) };
     }
 
     #[must_use]
@@ -136,7 +205,77 @@ impl Disk {
         assert!(after >= self.base.index, "cut at {after}, before the base {}", self.base.index);
         assert!(after >= self.checkpoint.index, "cut at {after}, below the checkpoint");
         self.records.truncate((after.0 - self.base.index.0) as usize);
+        self.damage.retain(|index, _| *index <= after);
         self.synced = self.synced.min(after);
+    }
+
+    /// Keeps what comes after `common` for the operator, where it was written in an older lineage.
+    pub fn set_aside(&mut self, common: Index, lineage: Lineage) {
+        let abandoned = self.records.iter().filter(|r| r.meta.index > common && r.meta.term.lineage() < lineage);
+        let abandoned: Vec<Record> = abandoned.cloned().collect();
+        for record in abandoned {
+            let kept = self.aside.entry(record.meta.index).or_default();
+            if !kept.contains(&record) {
+                kept.push(record);
+            }
+        }
+    }
+
+    // ---- damage ----
+
+    /// The record's place holds something else from here on.
+    pub fn damage(&mut self, index: Index, damage: Damage) {
+        self.damage.insert(index, damage);
+    }
+
+    /// The first record from `from` to `upto` that cannot be read back.
+    #[must_use]
+    pub fn first_bad(&self, from: Index, upto: Index) -> Option<Index> {
+        if self.damage.is_empty() || from > upto {
+            return None;
+        }
+        self.damage.range(from..=upto).next().map(|(index, _)| *index)
+    }
+
+    /// As it lies on the platter.
+    fn stored(&self, index: Index) -> Option<Record> {
+        let record = self.get(index)?;
+        Some(match self.damage.get(&index) {
+            None => record.clone(),
+            Some(Damage::Other(other)) => (**other).clone(),
+            Some(Damage::Bytes) => {
+                let mut payload = record.payload.to_vec();
+                payload.iter_mut().rev().take(8).for_each(|byte| *byte ^= 0x55);
+                Record { meta: record.meta, payload: payload.into() }
+            }
+        })
+    }
+
+    /// At a start: reads the log from the checkpoint on, and cuts it where it ends. Before that, the copy of the headers
+    /// stands for what is damaged, but for configurations. Returns whether synced records are missing.
+    pub fn scan(&mut self, reading: Reading) -> bool {
+        let damaged: Vec<Index> = self.damage.keys().copied().collect();
+        for index in damaged {
+            let (Some(found), Some(crc)) = (self.stored(index), self.crc_at(index.prev())) else { continue };
+            let place = found.meta.index == index && found.meta.chain == crc;
+            let fits = (place || reading.trusts_places) && (found.verify().is_ok() || reading.trusts_bytes);
+            let trusted = index <= self.checkpoint.index && found.meta.kind != RecordKind::Config;
+            if fits {
+                self.damage.remove(&index);
+                let at = (index.0 - self.base.index.0 - 1) as usize;
+                self.records[at] = found;
+            } else if !trusted {
+                if index <= self.synced {
+                    self.supply = self.supply.max(self.synced);
+                }
+                self.records.truncate((index.0 - self.base.index.0 - 1) as usize);
+                self.damage.retain(|bad, _| *bad < index);
+                self.synced = self.synced.min(index.prev());
+                self.unfit |= self.last() < self.checkpoint.index;
+                break;
+            }
+        }
+        self.last() < self.supply
     }
 
     /// Lets go of the records up to `base`.
@@ -146,16 +285,29 @@ impl Disk {
         {
             (self.base, self.base_crc) = (position(&first), first.meta.crc());
         }
+        let base = self.base.index;
+        self.damage.retain(|index, _| *index > base);
     }
 
-    /// Replaces log and tree by a copy.
-    pub fn install(&mut self, at: Position, crc: u32, copy: Checkpoint, config: ConfigEntry) {
-        self.noted = Some(config);
-        (self.base, self.base_crc) = (at, crc);
+    /// A copy begins to come: what was there is wiped.
+    pub fn wipe(&mut self) {
+        let tree = MemTree::default();
+        self.resyncing = true;
+        (self.tree, self.tree_at, self.tree_crc) = (tree.clone(), Index::ZERO, 0);
+        self.checkpoint = Checkpoint { index: Index::ZERO, tree, state: Bytes::new() };
+    }
+
+    /// Replaces log and tree by a copy. `shown` is the tree as it was read, with effects up to `floor`.
+    pub fn install(&mut self, copy: Copy) {
+        self.noted = Some(copy.config);
+        (self.base, self.base_crc) = (copy.at, copy.crc);
         self.records.clear();
-        self.synced = at.index;
-        (self.tree, self.tree_at, self.tree_crc) = (copy.tree.clone(), copy.index, crc);
-        self.checkpoint = copy;
+        self.damage.clear();
+        self.synced = copy.at.index;
+        (self.tree, self.tree_at, self.tree_crc) = (copy.shown, copy.floor, copy.floor_crc);
+        self.checkpoint = copy.checkpoint;
+        self.supply = Index::ZERO;
+        (self.resyncing, self.floor) = (false, copy.floor);
     }
 
     /// At a start: a copy came, and the hard state does not know its configuration.
@@ -185,20 +337,35 @@ impl Disk {
         }
     }
 
-    /// The machine dies: any end of what was not synced is gone, from the tree too.
-    pub fn power_cut(&mut self, rng: &mut Rng) {
+    /// The machine dies: any end of what was not synced is gone from the log; of the tree's changes since the checkpoint,
+    /// any beginning is there, and of what follows (`holes`) any that the file system could have written without the rest.
+    /// With `torn`, half a record is left behind the end.
+    pub fn power_cut(&mut self, rng: &mut Rng, holes: bool, torn: bool) {
         self.crash(rng);
-        let kept = rng.within(self.synced.0, self.last().0);
-        self.cut(Index(kept));
-        let shown =
-            rng.within(self.checkpoint.index.0, self.tree_at.0.min(kept).max(self.checkpoint.index.0));
+        let kept = Index(rng.within(self.synced.0, self.last().0));
+        let next = kept.next();
+        let half = (torn && next <= self.last() && next > self.synced).then(|| next);
+        if self.resyncing {
+            return self.cut(kept.max(self.base.index));
+        }
+        let most = self.tree_at.0.min(self.last().0).max(self.checkpoint.index.0);
+        let sure = Index(rng.within(self.checkpoint.index.0, most));
+        let upto = if holes { Index(most) } else { sure };
+        let records = self.range(self.checkpoint.index.next(), upto);
         self.forget_effects();
-        for index in self.checkpoint.index.0 + 1..=shown {
-            let record = self.get(Index(index)).expect("it was kept").clone();
-            if let Some(stamped) = outcome(&record) {
-                self.tree.apply(record.meta.index, &stamped).expect("it was applied before");
+        let mut tree = std::mem::take(&mut self.tree);
+        for record in &records {
+            let index = record.meta.index;
+            // Without a fault of this kind nothing is shown that the log lacks.
+            let lost = if holes { index > sure && rng.one_in(3) } else { index > kept };
+            if !lost && show(&mut tree, record, index <= sure) {
+                (self.tree_at, self.tree_crc) = (index, record.meta.crc());
             }
-            self.shows(&record);
+        }
+        self.tree = tree;
+        self.cut(half.unwrap_or(kept));
+        if let Some(index) = half {
+            self.damage(index, Damage::Bytes);
         }
     }
 
@@ -220,6 +387,9 @@ impl Disk {
 
     #[must_use]
     pub fn summary(&self) -> LogSummary {
+        if self.last() == Index::ZERO {
+            return LogSummary::empty();
+        }
         let mut runs: Vec<(Index, Term)> = Vec::new();
         for record in &self.records {
             if runs.last().is_none_or(|(_, term)| *term != record.meta.term) {
@@ -241,6 +411,30 @@ impl Disk {
             committed: self.checkpoint.index.max(genesis),
         }
     }
+}
+
+/// A full copy of a brick, as it is installed.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    pub at: Position,
+    pub crc: u32,
+    pub checkpoint: Checkpoint,
+    pub config: ConfigEntry,
+    /// The tree as it was read while it changed, up to this record.
+    pub shown: MemTree,
+    pub floor: Index,
+    pub floor_crc: u32,
+}
+
+/// Shows a record's effects in the tree, unless (and only where it is not `sure`) they need what is not there. Returns
+/// whether they did not.
+pub fn show(tree: &mut MemTree, record: &Record, sure: bool) -> bool {
+    let Some(stamped) = outcome(record) else { return true };
+    if sure {
+        tree.apply(record.meta.index, &stamped).expect("it was applied before");
+        return true;
+    }
+    tree.try_apply(record.meta.index, &stamped)
 }
 
 /// The outcome in a record, if it is one.

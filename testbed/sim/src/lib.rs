@@ -6,11 +6,15 @@
 pub mod ambush;
 pub mod brick;
 pub mod client;
+pub mod clock;
+pub mod copies;
 pub mod disk;
 pub mod faults;
 pub mod history;
+pub mod kind;
 pub mod mutants;
 pub mod net;
+pub mod operator;
 pub mod oracle;
 pub mod outside;
 pub mod queue;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use rfs_sim::kind::Kind;
 use rfs_sim::mutants::{self, Planted};
 use rfs_sim::stats::Stats;
 use rfs_sim::{Mutants, Setup, sweep};
@@ -24,6 +25,12 @@ struct Args {
     /// Look for a seed that catches this planted fault; `all`: for one that catches each. With `--seed`: that history.
     #[arg(long)]
     mutant: Option<String>,
+    /// Only these kinds of faults, by name, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// None of these kinds.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
     /// Leave the fault out, but run the histories in which it is looked for.
     #[arg(long, requires = "mutant")]
     sane: bool,
@@ -43,16 +50,24 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(match (args.seed, planted) {
         (None, Some(planted)) if !args.sane => hunt(&args, &[planted]),
         (None, planted) => histories(&args, planted),
-        (Some(seed), planted) => replay(setup(seed, planted, args.sane)),
+        (Some(seed), planted) => replay(setup(&args, seed, planted, args.sane)),
     })
 }
 
-fn setup(seed: u64, planted: Option<Planted>, sane: bool) -> Setup {
-    match planted {
+fn setup(args: &Args, seed: u64, planted: Option<Planted>, sane: bool) -> Setup {
+    let mut setup = match planted {
         None => Setup::of(seed, Mutants::default()),
         Some(planted) if sane => mutants::place(&planted.without_fault(), seed),
         Some(planted) => mutants::place(&planted, seed),
+    };
+    let named = |names: &[String], kind: Kind| names.iter().any(|name| name == kind.name());
+    for kind in Kind::ALL {
+        let excluded = !args.only.is_empty() && !named(&args.only, *kind);
+        if excluded || named(&args.without, *kind) {
+            setup.kinds = setup.kinds.without(*kind);
+        }
     }
+    setup
 }
 
 fn replay(setup: Setup) -> ExitCode {
@@ -66,7 +81,7 @@ fn histories(args: &Args, planted: Option<Planted>) -> ExitCode {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} histories, {per_sec}, {eta} left");
     let bar = ProgressBar::new(args.seeds).with_style(style.unwrap_or(ProgressStyle::default_bar()));
     let (begun, mut stats, mut failures) = (Instant::now(), Stats::default(), 0);
-    let setup = |seed| setup(seed, planted, true);
+    let setup = |seed| setup(args, seed, planted, true);
     sweep::sweep(args.from..args.from + args.seeds, setup, |seed, outcome| {
         stats.add(&outcome.stats);
         if let Some(why) = outcome.failure {
@@ -101,7 +116,7 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
         "{} records taken back by power cuts of too many; {} trees showed such",
         stats.taken_back, stats.unexplained
     );
-    let faults: Vec<String> = stats.faults.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let faults: Vec<String> = stats.faults.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
     println!("faults: {}", faults.join(", "));
 }
 

@@ -3,6 +3,7 @@
 use rfs_core::consensus::api::Mutations;
 use rfs_model::hello::SeatClass;
 
+use crate::kind::Kinds;
 use crate::setup::{DriverMutants, Mutants, Setup, Weather};
 use crate::sweep::sweep;
 
@@ -125,7 +126,7 @@ pub fn place(planted: &Planted, seed: u64) -> Setup {
         weather: planted.weather,
         bricks: planted.bricks,
         seats: planted.seats.to_vec(),
-        ambushes: planted.ambushes,
+        kinds: Kinds::ALL,
         pace_us: 12_000,
         ..Setup::of(seed, planted.mutants)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rfs_model::{Index, Term};
+use rfs_model::{Index, Lineage, Term};
 
 /// A record's identity: the checksum of its header, which chains to all before it.
 type Crc = u32;
@@ -18,6 +18,14 @@ pub struct Oracle {
     lock: Option<usize>,
     /// So many machines lost power that what was committed and not durable may be gone.
     pub lossy: bool,
+    /// The newest lineage that an operator has begun.
+    lineage: Lineage,
+    /// What was committed and is not part of that lineage.
+    abandoned: BTreeMap<(Index, Crc), ()>,
+    /// It was abandoned after clients may have been told of it.
+    pub forsaken: bool,
+    /// Sums over the tree at some indexes.
+    trees: BTreeMap<Index, u64>,
 }
 
 impl Oracle {
@@ -33,6 +41,44 @@ impl Oracle {
         let leader = *self.leaders.entry(term).or_insert(brick);
         assert_eq!(leader, brick, "two leaders in term {term}");
         new
+    }
+
+    /// An operator begins a lineage, without what was committed from `from` on.
+    pub fn begin_lineage(&mut self, lineage: u32, from: Index) {
+        self.lineage = self.lineage.max(Lineage(lineage));
+        let lost = self.committed.split_off(&from);
+        self.forsaken |= !lost.is_empty();
+        self.abandoned.extend(lost.into_iter().map(|(index, (crc, _))| ((index, crc), ())));
+        self.trees.retain(|index, _| *index < from);
+        self.durable = self.durable.min(from.prev());
+        if self.forsaken {
+            self.lock = None;
+        }
+    }
+
+    /// Whether what a brick of this lineage says counts.
+    #[must_use]
+    pub fn counts(&self, lineage: Lineage) -> bool {
+        lineage >= self.lineage
+    }
+
+    /// What was committed and abandoned.
+    pub fn abandoned(&self) -> impl Iterator<Item = (Index, Crc)> {
+        self.abandoned.keys().copied()
+    }
+
+    /// A brick's tree at an index. Returns whether it was compared with another one's.
+    ///
+    /// # Panics
+    /// When that one's was another tree.
+    pub fn tree(&mut self, brick: usize, index: Index, sum: u64) -> bool {
+        match self.trees.insert(index, sum) {
+            Some(other) => {
+                assert_eq!(other, sum, "brick {brick}'s tree at {index} is not the others'");
+                true
+            }
+            None => false,
+        }
     }
 
     /// A client is told that it has the lock.
@@ -72,7 +118,13 @@ impl Oracle {
     ///
     /// # Panics
     /// When another record was committed at the index, and the rules promise that it stays.
-    pub fn commits(&mut self, brick: usize, index: Index, crc: Crc, term: Term) -> u64 {
+    pub fn commits(&mut self, brick: usize, lineage: Lineage, (index, crc, term): (Index, Crc, Term)) -> u64 {
+        if !self.counts(lineage) {
+            if self.committed.get(&index).is_none_or(|known| known.0 != crc) {
+                self.forsaken |= self.abandoned.insert((index, crc), ()).is_none();
+            }
+            return 0;
+        }
         let known = *self.committed.entry(index).or_insert((crc, term));
         if known.0 == crc {
             return 0;
@@ -88,6 +140,7 @@ impl Oracle {
             return 0;
         }
         let lost = self.committed.split_off(&index).len() as u64;
+        self.trees.retain(|at, _| *at < index);
         self.committed.insert(index, (crc, term));
         lost
     }
@@ -96,7 +149,10 @@ impl Oracle {
     ///
     /// # Panics
     /// When it is not the record that was committed.
-    pub fn is_durable(&mut self, upto: Index, crc: Option<Crc>) {
+    pub fn is_durable(&mut self, lineage: Lineage, upto: Index, crc: Option<Crc>) {
+        if !self.counts(lineage) {
+            return;
+        }
         let known = self.committed.get(&upto).map(|(crc, _)| *crc);
         assert!(known.is_some() && (crc.is_none() || crc == known), "{upto} is said to be durable");
         self.durable = self.durable.max(upto);

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use rfs_core::consensus::api::{DownCause, Ticket};
 use rfs_model::client::{ToBrick, ToMount};
 use rfs_model::peer::{AppendHeader, PeerMessage, WitnessReply, WitnessRequest};
-use rfs_model::{Index, NodeId, Record, SeatId};
+use rfs_model::{Index, InodeId, NodeId, Record, SeatId};
 
-use crate::disk::Checkpoint;
+use crate::clock::Clock;
+use crate::disk::{Checkpoint, Copy};
 use crate::history::History;
+use crate::kind::Kind;
 use crate::net::{CLIENTS, Net, Party, SEATS};
 use crate::oracle::Oracle;
 use crate::queue::Queue;
@@ -25,8 +27,9 @@ pub enum Item {
         down: Option<DownCause>,
     },
     Peer {
-        from: usize,
-        frame: Box<(PeerMessage, Vec<Record>)>,
+        sent: u64,
+        /// The sender's name, the message, and the records that come with it.
+        frame: Box<(NodeId, PeerMessage, Vec<Record>)>,
     },
     SeatUp {
         seat: usize,
@@ -62,17 +65,47 @@ pub enum Item {
         checkpoint: Box<Checkpoint>,
         copies: u64,
     },
-    /// A read of whatever the tree shows; `promised` is what it must have applied.
+    /// A read.
     Read {
-        promised: Index,
+        wish: Wish,
     },
+    /// A mount's read of this brick's own tree, on the leader's word that `need` is enough.
+    LocalRead {
+        need: Index,
+        wish: Wish,
+    },
+    /// The first or the next part of a full copy.
+    CopyPart {
+        from: usize,
+        number: u64,
+        part: u64,
+    },
+    CopyEnd {
+        number: u64,
+        copy: Box<Copy>,
+    },
+    Members {
+        bricks: Vec<NodeId>,
+    },
+    Promote,
     Leave,
+}
+
+/// What a read must see.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Of records.
+    pub promised: Index,
+    /// Of a client's file: so many bytes.
+    pub file: Option<(InodeId, u64)>,
+    /// Of the leader only the index is wanted; the read goes to this brick then.
+    pub at: Option<usize>,
 }
 
 /// An append that was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Ship {
-    pub to: usize,
+    pub to: NodeId,
     pub header: AppendHeader,
     pub from: Index,
     pub upto: Index,
@@ -103,6 +136,7 @@ pub enum Event {
     Item { brick: usize, life: u64, item: Item },
     Dial { brick: usize, life: u64, peer: usize },
     Copy { brick: usize, life: u64, to: usize },
+    CopyStep { brick: usize, life: u64, number: u64 },
     ToSeat { seat: usize, life: u64, from: usize, request: Box<WitnessRequest> },
     SeatSaved { seat: usize, life: u64 },
     SeatDial { seat: usize, life: u64, brick: usize },
@@ -136,6 +170,10 @@ pub enum Step {
     SeatReturns {
         seat: usize,
     },
+    DiesInSave {
+        brick: usize,
+        life: u64,
+    },
 }
 
 /// How a process, and its machine, are.
@@ -168,20 +206,20 @@ pub struct Outside {
     pub stats: Stats,
     pub setup: Setup,
     pub bricks: Vec<Standing>,
+    /// The bricks' present names: another one after a replacement.
+    pub names: Vec<NodeId>,
     pub seats: Vec<Standing>,
     /// The seat's present name.
     pub seat_ids: Vec<SeatId>,
+    /// When the connection between two bricks broke last: what was under way is lost.
+    pub resets: BTreeMap<(usize, usize), u64>,
     /// Latest arrivals between bricks.
     arrivals: BTreeMap<(usize, usize), u64>,
     conns: BTreeMap<u64, Conn>,
     next_conn: u64,
 }
 
-#[must_use]
-pub fn node(brick: usize) -> NodeId {
-    NodeId([brick as u8 + 1; 16])
-}
-
+/// The brick's place.
 #[must_use]
 pub fn number(node: NodeId) -> usize {
     usize::from(node.0[0]) - 1
@@ -200,8 +238,10 @@ impl Outside {
             history: History::new(print),
             stats: Stats::default(),
             bricks: vec![off; setup.bricks],
+            names: (0..setup.bricks).map(|brick| NodeId([brick as u8 + 1; 16])).collect(),
             seats: vec![off; setup.seats.len()],
             seat_ids: (0..setup.seats.len()).map(|seat| SeatId([0xf0 + seat as u8; 16])).collect(),
+            resets: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
@@ -224,6 +264,39 @@ impl Outside {
     pub fn item(&mut self, delay_us: u64, brick: usize, item: Item) {
         let life = self.bricks[brick].life;
         self.after(delay_us, Event::Item { brick, life, item });
+    }
+
+    /// The brick's present name.
+    #[must_use]
+    pub fn node(&self, brick: usize) -> NodeId {
+        self.names[brick]
+    }
+
+    /// Who is called so now.
+    #[must_use]
+    pub fn brick(&self, name: NodeId) -> Option<usize> {
+        Some(number(name)).filter(|n| self.names[*n] == name)
+    }
+
+    /// Whether such a fault happens; it is counted.
+    pub fn strikes(&mut self, kind: Kind) -> bool {
+        let does = self.setup.kinds.has(kind);
+        if does {
+            self.stats.fault(kind);
+        }
+        does
+    }
+
+    /// The clock of a machine that has booted now.
+    pub fn new_clock(&mut self) -> Clock {
+        let (shown, drift) = (self.rng.within(1_000_000, 1_000_000_000), self.drift());
+        Clock::new(self.now, shown, drift)
+    }
+
+    pub fn drift(&mut self) -> i64 {
+        let most = crate::clock::DRIFT_PPM;
+        let drift = *self.rng.pick(&[-most, -most / 10, 0, most / 1000, most]);
+        if self.setup.kinds.has(Kind::ClockDrift) { drift } else { 0 }
     }
 
     pub fn say(&mut self, text: std::fmt::Arguments<'_>) {
@@ -249,7 +322,7 @@ impl Outside {
             let in_order = if self.net.is_orderly() { latest.saturating_sub(self.now) } else { 0 };
             let delay = delay.max(in_order);
             *latest = (*latest).max(self.now + delay);
-            let item = Item::Peer { from, frame: Box::new((message.clone(), records.clone())) };
+            let item = Item::Peer { sent: self.now, frame: Box::new((self.node(from), message.clone(), records.clone())) };
             self.item(delay, to, item);
         }
         true

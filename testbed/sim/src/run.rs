@@ -13,6 +13,9 @@ const WELL_US: u64 = 10_000_000;
 /// The longest leave.
 const LEAVE_US: u64 = 10_000_000;
 
+/// An operator's patience with bricks that cannot decide anything.
+const RESCUE_US: u64 = 5_000_000;
+
 /// What came of a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -63,6 +66,7 @@ fn become_well(world: &mut World) {
     world.calm_down();
     let mut limit = world.out.now + WELL_US;
     let mut leaving = true;
+    let mut rescue = world.out.now + RESCUE_US;
     while !world.settled() {
         if leaving {
             // Who is leaving may take its time for it.
@@ -76,6 +80,12 @@ fn become_well(world: &mut World) {
         assert!(world.out.now < limit, "not well within {} s", WELL_US / 1_000_000);
         world.run(20_000);
         world.calm_down();
+        if world.out.now >= rescue {
+            rescue = world.out.now + RESCUE_US;
+            if world.rescue() {
+                limit = world.out.now + WELL_US;
+            }
+        }
     }
 }
 
@@ -91,7 +101,8 @@ fn finish(world: &mut World) {
     }
 }
 
-fn check(world: &World) {
+fn check(world: &mut World) {
+    world.check_abandoned();
     let lossy = world.out.oracle.lossy;
     let first = &world.bricks[0];
     for (n, brick) in world.bricks.iter().enumerate() {

@@ -8,6 +8,8 @@ use rfs_model::SeatId;
 use rfs_model::peer::{WitnessReply, WitnessRequest};
 use rfs_model::register::Register;
 
+use crate::clock::Clock;
+use crate::kind::Kind;
 use crate::outside::{Event, Item, Outside, Step};
 
 /// One of so many votes and stored configurations is followed by an ambush.
@@ -18,8 +20,7 @@ pub struct Holder {
     /// As it is on the disk.
     register: Register,
     process: Option<Process>,
-    /// Added to the simulator's time: the machine's own clock.
-    uptime_us: u64,
+    pub clock: Clock,
     losses: u8,
 }
 
@@ -35,7 +36,7 @@ impl Holder {
     #[must_use]
     pub fn new(seat: usize, out: &mut Outside) -> Self {
         let register = Register::new(out.seat_ids[seat]);
-        Self { seat, register, process: None, uptime_us: out.rng.within(0, 1_000_000_000), losses: 0 }
+        Self { seat, register, process: None, clock: out.new_clock(), losses: 0 }
     }
 
     #[must_use]
@@ -44,7 +45,7 @@ impl Holder {
     }
 
     pub fn start(&mut self, out: &mut Outside) {
-        let now = out.now + self.uptime_us;
+        let now = self.clock.at(out.now);
         let mut witness = Witness::new(self.register.clone(), Timing::default().hold_us, now);
         if out.setup.mutants.core.witness_forgets {
             witness.forget_configurations();
@@ -69,7 +70,9 @@ impl Holder {
         if let Some((register, ..)) = process.saving.filter(|_| keeps) {
             self.register = register;
         }
-        if lost {
+        if lost && out.setup.mutants.driver.lost_seat_same_name {
+            self.register = Register::new(self.register.seat);
+        } else if lost {
             self.losses += 1;
             let mut id = [0xf0 + self.seat as u8; 16];
             id[1] = self.losses;
@@ -129,7 +132,7 @@ impl Holder {
     }
 
     fn work(&mut self, out: &mut Outside) {
-        let now = out.now + self.uptime_us;
+        let now = self.clock.at(out.now);
         let (seat, life) = (self.seat, out.seats[self.seat].life);
         let Some(process) = &mut self.process else { return };
         while process.saving.is_none()
@@ -139,7 +142,7 @@ impl Holder {
             let answer = process.witness.step(now, request);
             match (answer.save, answer.reply) {
                 (Some(register), reply) => {
-                    if out.setup.ambushes && weighty && out.rng.one_in(AMBUSH) {
+                    if weighty && out.setup.kinds.has(Kind::SeatCrashAfterAnswer) && out.rng.one_in(AMBUSH) {
                         let delay = out.rng.within(300, 3_000);
                         out.after(delay, Event::Step(Step::SeatDies { seat, asker: from }));
                     }

@@ -3,6 +3,7 @@
 use rfs_core::consensus::api::Mutations;
 use rfs_model::hello::SeatClass;
 
+use crate::kind::Kinds;
 use crate::rng::Rng;
 
 /// Which faults a history may have, hence what it must keep.
@@ -43,6 +44,40 @@ pub struct DriverMutants {
     pub refuses_without_lease: bool,
     /// A cut of the log leaves what a full disk kept waiting.
     pub cut_forgets_batch: bool,
+    /// A turn goes by the clock as the turn before found it.
+    pub clock_of_last_turn: bool,
+    /// Leases go by the time of day.
+    pub wall_clock: bool,
+    /// A witness that lost its register comes back under its old name.
+    pub lost_seat_same_name: bool,
+    /// A lease lasts as long as a hold.
+    pub lease_as_long_as_hold: bool,
+    /// An append that got no answer is never sent again.
+    pub never_resends: bool,
+    /// A sync that takes long counts as done.
+    pub impatient_sync: bool,
+    /// A record's checksum is not looked at when the log is read back.
+    pub trusts_bytes: bool,
+    /// Nor whether it is the one that belongs there.
+    pub trusts_places: bool,
+    /// Rot counts as a torn tail.
+    pub rot_is_torn: bool,
+    /// A brick with an empty disk does not know that it is one.
+    pub swap_unnoticed: bool,
+    /// After a reset nobody dials.
+    pub reset_not_redialed: bool,
+    /// A tree is brought up to date by doing everything again, whatever fails.
+    pub redo_instead_of_converge: bool,
+    /// What another lineage abandoned is dropped.
+    pub abandoned_dropped: bool,
+    /// A copy is taken for whole when it begins.
+    pub copy_whole_too_early: bool,
+    /// A client does not send again what it has sent over another connection.
+    pub window_not_resent: bool,
+    /// A brick that leaves is marked clean before its log is synced.
+    pub clean_before_synced: bool,
+    /// A follower answers a mount's read as its tree is.
+    pub reads_here_at_once: bool,
 }
 
 /// See the module.
@@ -62,8 +97,8 @@ pub struct Setup {
     pub faults_us: (u64, u64),
     /// Mean pause between two faults, microseconds.
     pub pause_us: u64,
-    /// Faults also come together, where they hurt ([`crate::ambush`]).
-    pub ambushes: bool,
+    /// What may go wrong.
+    pub kinds: Kinds,
     pub mutants: Mutants,
 }
 
@@ -95,7 +130,8 @@ impl Setup {
             trims: *rng.pick(&[None, None, Some((400, 900)), Some((60, 200))]),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
             pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),
-            ambushes: rng.one_in(3),
+            // Half of the histories have all kinds, the others three quarters of them.
+            kinds: if rng.one_in(2) { Kinds::ALL } else { Kinds::ALL.masked(rng.draw() | rng.draw()) },
             mutants,
         }
     }

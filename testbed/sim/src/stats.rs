@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::kind::Kind;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub simulated_us: u64,
@@ -18,12 +20,19 @@ pub struct Stats {
     pub taken_back: u64,
     /// Trees that showed such a record after a restart.
     pub unexplained: u64,
-    /// By kind.
-    pub faults: BTreeMap<&'static str, u64>,
+    /// Promotions after the faults, where nothing else helps.
+    pub rescues: u64,
+    /// Records that an operator's decision abandoned.
+    pub abandoned: u64,
+    /// Reads of mounts at followers.
+    pub local_reads: u64,
+    /// Trees compared at equal indexes.
+    pub trees: u64,
+    pub faults: BTreeMap<Kind, u64>,
 }
 
 impl Stats {
-    pub fn fault(&mut self, kind: &'static str) {
+    pub fn fault(&mut self, kind: Kind) {
         *self.faults.entry(kind).or_default() += 1;
     }
 
@@ -39,8 +48,12 @@ impl Stats {
         self.converged += other.converged;
         self.taken_back += other.taken_back;
         self.unexplained += other.unexplained;
+        self.rescues += other.rescues;
+        self.abandoned += other.abandoned;
+        self.local_reads += other.local_reads;
+        self.trees += other.trees;
         for (kind, n) in &other.faults {
-            *self.faults.entry(kind).or_default() += n;
+            *self.faults.entry(*kind).or_default() += n;
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Bricks, witnesses, clients, and what happens between them.
 
 use rfs_core::consensus::Consensus;
-use rfs_core::consensus::api::{DownCause, Input};
+use rfs_core::consensus::api::DownCause;
 
 use crate::brick::{Brick, End};
 use crate::client::Client;
-use crate::disk::{Checkpoint, Disk};
+use crate::disk::Disk;
+use crate::kind::Kind;
 use crate::net::Cut;
-use crate::outside::{Event, Item, Outside, node};
+use crate::outside::{Event, Item, Outside, Wish};
 use crate::seat::Holder;
 use crate::setup::Setup;
 
@@ -29,10 +30,11 @@ impl World {
     #[must_use]
     pub fn new(setup: Setup, print: bool) -> Self {
         let mut out = Outside::new(setup, print);
-        let all: Vec<_> = (0..out.setup.bricks).map(node).collect();
+        let all = out.names.clone();
         let genesis = Disk::genesis(&all);
         for record in genesis.range(rfs_model::Index(1), genesis.last()) {
-            out.oracle.commits(0, record.meta.index, record.meta.crc(), record.meta.term);
+            let what = (record.meta.index, record.meta.crc(), record.meta.term);
+            out.oracle.commits(0, record.meta.term.lineage(), what);
         }
         let bricks = all.iter().map(|_| Brick::new(Disk::genesis(&all), &mut out)).collect();
         let holders = (0..out.setup.seats.len()).map(|seat| Holder::new(seat, &mut out)).collect();
@@ -54,6 +56,7 @@ impl World {
         let until = self.out.now + for_us;
         while let Some(event) = self.out.next(until) {
             self.happen(event);
+            self.forsake();
         }
         self.out.now = until;
     }
@@ -65,6 +68,9 @@ impl World {
             Event::Item { brick, life, item } if self.lives(brick, life) => self.item(brick, item),
             Event::Dial { brick, life, peer } if self.lives(brick, life) => self.dial(brick, peer),
             Event::Copy { brick, life, to } if self.lives(brick, life) => self.copy(brick, to),
+            Event::CopyStep { brick, life, number } if self.lives(brick, life) => {
+                self.copy_step(brick, number);
+            }
             Event::ToSeat { seat, life, from, request } => {
                 self.holders[seat].ask(life, from, *request, &mut self.out);
             }
@@ -73,7 +79,7 @@ impl World {
             Event::Heard { client, conn, heard } => self.clients[client].heard(conn, heard, &mut self.out),
             Event::Wake { client } => {
                 self.clients[client].wake(&mut self.out);
-                self.read_somewhere();
+                self.read_somewhere(client);
             }
             Event::Fault => self.fault(),
             Event::Step(step) => self.carry_out(step),
@@ -85,19 +91,31 @@ impl World {
         self.out.bricks[n].runs && self.out.bricks[n].life == life
     }
 
-    fn read_somewhere(&mut self) {
+    /// A read at any brick; or of a mount, which has asked the leader what it must see, at a follower.
+    fn read_somewhere(&mut self, client: usize) {
         let n = self.out.rng.below(self.bricks.len() as u64) as usize;
-        if self.out.bricks[n].runs {
-            let promised = self.out.oracle.promised();
-            self.item(n, Item::Read { promised });
+        let promised = self.out.oracle.promised();
+        let client = &self.clients[client];
+        let file = (client.alive && !self.out.oracle.lossy && self.out.rng.one_in(4))
+            .then(|| client.has_written())
+            .flatten();
+        let mount = self.out.rng.one_in(3);
+        match self.leader().filter(|leader| mount && *leader != n) {
+            Some(leader) => self.item(leader, Item::Read { wish: Wish { promised, file, at: Some(n) } }),
+            None if self.out.bricks[n].runs => self.item(n, Item::Read { wish: Wish { promised, file, at: None } }),
+            None => {}
         }
     }
 
     // ---- processes ----
 
     pub fn start(&mut self, n: usize) {
+        assert!(!self.out.bricks[n].runs, "it runs");
+        let others = (0..self.bricks.len()).any(|other| other != n && self.core(other).is_some_and(|c| c.leading().is_some()));
+        if !self.bricks[n].is_fit(others, &mut self.out) {
+            return;
+        }
         let standing = &mut self.out.bricks[n];
-        assert!(!standing.runs, "it runs");
         standing.life += 1;
         (standing.runs, standing.powered) = (true, true);
         let life = standing.life;
@@ -107,7 +125,7 @@ impl World {
 
     /// Starts a brick that dies after so many steps: the first two are those before its core is made.
     pub fn start_and_die(&mut self, n: usize, steps: u64) {
-        self.out.stats.fault("crash at start");
+        self.out.stats.fault(Kind::CrashAtStart);
         let Some(doom) = steps.checked_sub(2) else {
             self.out.say(format_args!("brick {n} dies at its start, after {steps} steps"));
             return self.bricks[n].begin_and_die(steps, &self.out);
@@ -128,6 +146,10 @@ impl World {
     /// Schedules a dial, unless one is coming.
     pub fn redial(&mut self, n: usize, peer: usize, delay_us: u64) {
         let life = self.out.bricks[n].life;
+        let standing = self.bricks[n].process.as_ref().is_some_and(|p| p.links.contains_key(&peer));
+        if standing && self.out.setup.mutants.driver.reset_not_redialed {
+            return;
+        }
         if let Some(p) = &mut self.bricks[n].process
             && p.dialing.insert(peer)
         {
@@ -156,7 +178,8 @@ impl World {
 
     pub fn power_cut(&mut self, n: usize) {
         let before = self.bricks[n].disk.last();
-        self.bricks[n].power_cut(&mut self.out);
+        let kinds = self.out.setup.kinds;
+        self.bricks[n].power_cut(kinds, &mut self.out);
         let after = self.bricks[n].disk.last();
         self.out.say(format_args!("brick {n} loses power: log to {before}, {after} is left"));
         self.out.bricks[n].runs = false;
@@ -178,6 +201,9 @@ impl World {
                 self.out.say(format_args!("brick {n} ends: {end:?}"));
                 self.bricks[n].process = None;
                 self.gone(n);
+                if let End::Diverged(common) = end {
+                    self.start_over(n, common);
+                }
             }
         }
     }
@@ -236,46 +262,6 @@ impl World {
                 self.redial(n, peer, again);
             }
         }
-    }
-
-    // ---- full copies ----
-
-    /// Carries out a full copy in no time, or tries again.
-    fn copy(&mut self, n: usize, to: usize) {
-        let Some(p) = &self.bricks[n].process else { return };
-        let needed = |view: &rfs_core::consensus::api::PeerView| view.brick == node(to) && view.resync;
-        if !p.core.bricks().iter().any(needed) {
-            return;
-        }
-        let frozen = |n: usize| self.bricks[n].machine.frozen_until > self.out.now;
-        let idle = |p: &crate::brick::Process| {
-            p.core.role() != rfs_core::consensus::api::RoleView::Leader && p.leave_done.is_none()
-        };
-        let receives = self.bricks[to].process.as_ref().is_some_and(idle);
-        let cut = self.out.net.both(n, to).is_some();
-        let able = !cut && receives && !p.torn && !frozen(n) && !frozen(to);
-        // What it needs next may have left the log before it could say so: then once more.
-        let again = if able && self.hand_copy(n, to) { 300_000 } else { 50_000 };
-        let life = self.out.bricks[n].life;
-        self.out.after(again, Event::Copy { brick: n, life, to });
-    }
-
-    fn hand_copy(&mut self, n: usize, to: usize) -> bool {
-        let Brick { disk, process: Some(p), .. } = &self.bricks[n] else { return false };
-        // Of its checkpoint, as the daemon's: what the giver cannot lose with its power.
-        let copy = disk.checkpoint.clone();
-        let index = copy.index;
-        let config = p.core.config_upto(index).cloned();
-        let (Some(term), Some(crc), Some(config)) = (disk.term_at(index), disk.crc_at(index), config) else {
-            return false;
-        };
-        let at = rfs_model::config::Position::new(term, index);
-        self.out.say(format_args!("brick {to} gets a copy of brick {n} at {index}"));
-        self.out.stats.copies += 1;
-        if let Some(mut brick) = self.bricks[to].running(to, &mut self.out) {
-            brick.install(at, crc, copy, config);
-        }
-        true
     }
 
     // ---- looking ----
@@ -342,27 +328,5 @@ impl World {
             text += &format!("{client:?}\n");
         }
         text
-    }
-}
-
-impl crate::brick::Running<'_> {
-    /// A full copy has replaced tree and log.
-    fn install(
-        &mut self,
-        at: rfs_model::config::Position,
-        crc: u32,
-        copy: Checkpoint,
-        config: rfs_model::config::ConfigEntry,
-    ) {
-        let front = rfs_core::admit::Front::restore(Default::default(), &copy.state);
-        self.p.front = front.expect("a snapshot of ours");
-        self.disk.install(at, crc, copy, config.clone());
-        self.p.batch.clear();
-        (self.p.chain, self.p.committed, self.p.torn) = (crc, at.index, false);
-        (self.p.syncing, self.p.untold) = (self.p.syncing.min(at.index), false);
-        (self.p.checkpoint_busy, self.p.copies) = (false, self.p.copies + 1);
-        self.p.now = self.out.now + self.machine.uptime_us;
-        self.step(Input::Installed { at, config });
-        self.wake();
     }
 }

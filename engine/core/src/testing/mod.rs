@@ -3,6 +3,7 @@
 mod bench;
 mod content;
 mod history;
+mod partial;
 mod rng;
 mod tree;
 

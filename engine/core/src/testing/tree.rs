@@ -310,6 +310,15 @@ impl MemTree {
         true
     }
 
+    /// Bytes that a file has; 0 when it is none.
+    #[must_use]
+    pub fn size_of(&self, id: InodeId) -> u64 {
+        match self.nodes.get(&id).map(|node| &node.body) {
+            Some(Body::File(content)) => content.size(),
+            _ => 0,
+        }
+    }
+
     /// Bytes of a regular file; `None` when it is none.
     #[must_use]
     pub fn read(&self, id: InodeId, offset: u64, len: usize) -> Option<Vec<u8>> {

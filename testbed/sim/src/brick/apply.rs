@@ -14,12 +14,13 @@ use crate::disk::outcome;
 impl Running<'_> {
     pub fn committed(&mut self, upto: Index) {
         let start = self.p.committed.max(self.disk.base.index).0;
+        let lineage = self.p.core.term().lineage();
         for index in start + 1..=upto.0 {
             let index = Index(index);
             let crc = self.crc_at(index).expect("what is committed is in the log");
             let term = self.disk.term_at(index).unwrap_or(self.p.core.term());
             let before = self.out.oracle.highest();
-            let lost = self.out.oracle.commits(self.n, index, crc, term);
+            let lost = self.out.oracle.commits(self.n, lineage, (index, crc, term));
             self.out.stats.taken_back += lost;
             self.out.stats.committed += u64::from(index > before);
         }
@@ -60,7 +61,9 @@ impl Running<'_> {
 
     /// Applies what is committed. Returns whether anything was.
     pub fn apply(&mut self) -> bool {
-        if self.p.torn && self.p.committed > Index::ZERO && self.p.committed <= self.disk.last() {
+        let reached = self.p.committed > Index::ZERO && self.p.committed >= self.disk.floor;
+        let ready = reached && self.p.committed <= self.disk.last() && self.p.receiving.is_none();
+        if self.p.torn && ready {
             self.converge();
         }
         if self.p.torn || self.p.end.is_some() {

@@ -7,7 +7,8 @@ use rfs_model::peer::PeerMessage;
 use rfs_model::{Index, Record, RecordKind};
 
 use super::{End, Running};
-use crate::outside::{Event, Item, Ship, number};
+use crate::kind::Kind;
+use crate::outside::{Event, Item, Ship, Step, number};
 
 /// Records in one frame at the most: few, so that answers come in parts.
 const FRAME_RECORDS: u64 = 16;
@@ -58,7 +59,11 @@ impl Running<'_> {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Send { to, message } => self.send(number(to), message, Vec::new()),
+            Effect::Send { to, message } => {
+                if let Some(to) = self.out.brick(to) {
+                    self.send(to, message, Vec::new());
+                }
+            }
             Effect::SendSeat { to, message } => {
                 let seat = self.out.seat_ids.iter().position(|id| *id == to);
                 if let Some(seat) = seat.filter(|seat| self.p.seats.contains(seat)) {
@@ -76,13 +81,14 @@ impl Running<'_> {
             }
             Effect::Accept { from, truncate_after } => self.accept(from, truncate_after),
             Effect::Ship { to, header, from, upto } => {
-                self.ship(Ship { to: number(to), header, from, upto });
+                self.ship(Ship { to, header, from, upto });
             }
             Effect::Committed { upto } => self.committed(upto),
             Effect::Durable { upto } => {
                 self.p.durable = self.p.durable.max(upto);
                 let crc = self.crc_at(upto);
-                self.out.oracle.is_durable(upto, crc);
+                let lineage = self.p.core.term().lineage();
+                self.out.oracle.is_durable(lineage, upto, crc);
             }
             Effect::Sync => self.sync_now(),
             Effect::ReadReady { ticket, index, confirmed } => self.read_ready(ticket, index, confirmed),
@@ -92,12 +98,18 @@ impl Running<'_> {
             }
             Effect::RoleChanged => self.role_changed(),
             Effect::NeedsResync { to } => {
-                let (brick, life, to) = (self.n, self.out.bricks[self.n].life, number(to));
-                self.out.after(5_000, Event::Copy { brick, life, to });
+                let (brick, life) = (self.n, self.out.bricks[self.n].life);
+                if let Some(to) = self.out.brick(to) {
+                    self.out.after(5_000, Event::Copy { brick, life, to });
+                }
             }
             Effect::Refuse { from, why } => panic!("brick {} refuses {from:?}: {why}", self.n),
             Effect::Diverged { common } => {
                 self.out.say(format_args!("brick {} has what was abandoned after {common}", self.n));
+                let lineage = self.p.core.term().lineage();
+                if self.disk.last_position().term.lineage() < lineage {
+                    self.p.end = Some(End::Diverged(common));
+                }
             }
             Effect::ConfigCommitted => {
                 let (n, entry) = (self.n, self.p.core.config().clone());
@@ -137,6 +149,11 @@ impl Running<'_> {
         let Some((ticket, hard)) = self.p.save_next.take() else { return };
         self.p.save_busy = true;
         self.disk.saving = Some(hard);
+        if self.out.setup.kinds.has(Kind::CrashInSave) && self.out.rng.one_in(24) {
+            let (brick, life) = (self.n, self.out.bricks[self.n].life);
+            let after = self.out.rng.within(400, 3_000);
+            self.out.after(after, Event::Step(Step::DiesInSave { brick, life }));
+        }
         let slow = self.out.now < self.machine.slow_until;
         let takes = self.out.rng.within(500, if slow { 300_000 } else { 5_000 });
         self.out.item(takes, self.n, Item::StateSaved { ticket });
@@ -161,6 +178,9 @@ impl Running<'_> {
                 self.p.batch.retain(|record| record.meta.index <= cut);
             }
             if cut < self.disk.last() {
+                if !self.out.setup.mutants.driver.abandoned_dropped {
+                    self.disk.set_aside(cut, self.p.core.term().lineage());
+                }
                 self.disk.cut(cut);
                 self.p.syncing = self.p.syncing.min(cut);
             }
@@ -197,13 +217,26 @@ impl Running<'_> {
         if self.p.core.role() != RoleView::Leader || self.p.core.term() != ship.header.pulse.term {
             return;
         }
-        let records = self.disk.range(ship.from, ship.upto.min(Index(ship.from.0 + FRAME_RECORDS - 1)));
-        let upto = records.last().map_or(ship.from.prev(), |record| record.meta.index);
-        if !records.is_empty() {
-            self.send(ship.to, PeerMessage::Append { header: ship.header }, records);
+        let most = ship.upto.min(Index(ship.from.0 + FRAME_RECORDS - 1));
+        if let Some(bad) = self.disk.first_bad(ship.from, most) {
+            return self.cannot_ship(bad);
         }
-        let to = crate::outside::node(ship.to);
-        self.step(Input::Shipped { to, from: ship.from, upto });
+        let records = self.disk.range(ship.from, most);
+        let upto = records.last().map_or(ship.from.prev(), |record| record.meta.index);
+        if let Some(to) = self.out.brick(ship.to).filter(|_| !records.is_empty()) {
+            self.send(to, PeerMessage::Append { header: ship.header }, records);
+        }
+        self.step(Input::Shipped { to: ship.to, from: ship.from, upto });
+    }
+
+    /// A record cannot be read back. What a checkpoint covers, others get as a copy; otherwise the brick stops, and finds out
+    /// at its next start what it has.
+    fn cannot_ship(&mut self, bad: Index) {
+        let base = self.disk.term_at(bad).map(|term| Position::new(term, bad));
+        match base.filter(|_| bad <= self.disk.checkpoint.index) {
+            Some(base) => self.step(Input::Trimmed { base }),
+            None => self.p.end = Some(End::Failed("a record cannot be read")),
+        }
     }
 
     fn role_changed(&mut self) {

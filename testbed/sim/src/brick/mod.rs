@@ -12,6 +12,7 @@ mod turn;
 
 pub use process::{End, Process};
 
+use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::outside::Outside;
 
@@ -23,12 +24,11 @@ pub struct Brick {
 }
 
 /// The machine under a brick.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine {
     /// Counts the boots of the kernel.
     pub boot: u64,
-    /// Added to the simulator's time: CLOCK_BOOTTIME.
-    pub uptime_us: u64,
+    pub clock: Clock,
     /// Added to the simulator's time: the time of day, seconds.
     pub wall_secs: i64,
     /// Until then nothing more fits on the disk.

@@ -10,7 +10,8 @@ use rfs_model::config::Position;
 use rfs_model::hard::HardState;
 use rfs_model::{Index, Record, Seq, SessionId};
 
-use crate::outside::Item;
+use crate::copies::{Receiving, Sending};
+use crate::outside::{Item, Wish};
 
 /// How a process ends by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,10 @@ pub enum End {
     Hasty,
     /// The planned crash in the middle of a turn.
     Crash,
-    /// The log is another one's: a full copy is needed.
+    /// It finds itself wrong, and stops.
     Failed(&'static str),
+    /// Another lineage has abandoned what it committed after this record.
+    Diverged(Index),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +44,7 @@ pub struct Opening {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Read {
-    /// What it must see.
-    pub promised: Index,
+    pub wish: Wish,
     /// The core's answer: what the tree must have applied, and whether that needs a lease at the end.
     pub ready: Option<(Index, bool)>,
 }
@@ -50,6 +52,8 @@ pub struct Read {
 pub struct Process {
     pub core: Consensus,
     pub now: u64,
+    /// The clock as the last turn found it: for a planted fault.
+    pub next_now: u64,
     pub inbox: VecDeque<Item>,
     pub turn_due: bool,
     pub effects: VecDeque<Effect>,
@@ -77,6 +81,8 @@ pub struct Process {
     pub mounts: BTreeMap<u64, Mount>,
     pub opening: Vec<Opening>,
     pub reads: BTreeMap<Ticket, Read>,
+    /// Reads of mounts that wait for an index of the leader's.
+    pub local_reads: Vec<(Index, Wish)>,
     /// Answers without a record, given once it is known that nobody else led when they were found.
     pub unrecorded: BTreeMap<Ticket, (SessionId, Seq, Outcome)>,
     pub sync_busy: bool,
@@ -91,6 +97,8 @@ pub struct Process {
     pub next_ticket: u64,
     /// Full copies received: what was under way before one is void.
     pub copies: u64,
+    pub sending: Option<Sending>,
+    pub receiving: Option<Receiving>,
     pub beat_us: u64,
     pub leaving: bool,
     pub leave_done: Option<(bool, bool)>,
@@ -105,6 +113,7 @@ impl Process {
         Self {
             core,
             now: 0,
+            next_now: 0,
             inbox: VecDeque::new(),
             turn_due: false,
             effects: VecDeque::new(),
@@ -125,6 +134,7 @@ impl Process {
             mounts: BTreeMap::new(),
             opening: Vec::new(),
             reads: BTreeMap::new(),
+            local_reads: Vec::new(),
             unrecorded: BTreeMap::new(),
             sync_busy: false,
             syncing: Index::ZERO,
@@ -136,6 +146,8 @@ impl Process {
             checkpoint_us: 0,
             next_ticket: 0,
             copies: 0,
+            sending: None,
+            receiving: None,
             beat_us: 0,
             leaving: false,
             leave_done: None,

@@ -1,13 +1,13 @@
 //! One turn of a brick's loop.
 
 use rfs_core::consensus::api::{Input, Received, RoleView};
-use rfs_model::Meta;
+use rfs_model::{Meta, NodeId, Record};
 use rfs_model::client::ToMount;
 use rfs_model::peer::PeerMessage;
 
 use super::{End, Running};
 use crate::disk::config_entry;
-use crate::outside::{Event, Heard, Item, node};
+use crate::outside::{Event, Heard, Item};
 
 /// Age of a checkpoint after which the next one is due, microseconds: shorter than the daemon's, for short histories.
 const CHECKPOINT_US: u64 = 3_000_000;
@@ -18,7 +18,11 @@ impl Running<'_> {
     /// Takes in what has come, and does all that follows.
     pub fn turn(&mut self) -> Option<End> {
         self.p.turn_due = false;
-        self.p.now = self.out.now + self.machine.uptime_us;
+        let now = self.machine.clock.at(self.out.now);
+        // A turn's clock is read at its start.
+        let stale = self.out.setup.mutants.driver.clock_of_last_turn;
+        self.p.now = if stale { self.p.next_now.max(self.p.now) } else { self.p.now.max(now) };
+        self.p.next_now = now;
         let mut items = std::mem::take(&mut self.p.inbox);
         for item in items.drain(..) {
             self.handle(item);
@@ -54,11 +58,14 @@ impl Running<'_> {
     fn handle(&mut self, item: Item) {
         match item {
             Item::Tick => self.tick(),
-            Item::Link { peer, down: None } => self.step(Input::LinkUp { peer: node(peer) }),
-            Item::Link { peer, down: Some(cause) } => {
-                self.step(Input::LinkDown { peer: node(peer), cause });
+            Item::Link { peer, down } => {
+                let peer = self.out.node(peer);
+                self.step(match down {
+                    None => Input::LinkUp { peer },
+                    Some(cause) => Input::LinkDown { peer, cause },
+                });
             }
-            Item::Peer { from, frame } => self.peer(from, frame.0, frame.1),
+            Item::Peer { sent, frame } => self.peer(sent, *frame),
             Item::SeatUp { seat } => self.seat(seat, true),
             Item::SeatDown { seat } => self.seat(seat, false),
             Item::Seat { id, reply } => {
@@ -71,7 +78,12 @@ impl Running<'_> {
             Item::StateSaved { ticket } => self.state_saved(ticket),
             Item::ShipLoaded { ship } => self.ship_loaded(&ship),
             Item::Checkpointed { checkpoint, copies } => self.checkpointed(*checkpoint, copies),
-            Item::Read { promised } => self.read(promised),
+            Item::Read { wish } => self.read(wish),
+            Item::LocalRead { need, wish } => self.read_here(need, wish),
+            Item::CopyPart { from, number, part } => self.copy_part(from, number, part),
+            Item::CopyEnd { number, copy } => self.install(number, *copy),
+            Item::Members { bricks } => self.step(Input::Members { bricks }),
+            Item::Promote => self.step(Input::Promote),
             Item::Leave => self.step(Input::Leave),
         }
     }
@@ -79,6 +91,7 @@ impl Running<'_> {
     fn tick(&mut self) {
         self.step(Input::Tick);
         self.start_leading();
+        self.ask_for_copy();
         let age = self.p.now.saturating_sub(self.p.checkpoint_us);
         if age >= CHECKPOINT_US || self.p.checkpoint_wanted {
             self.begin_checkpoint();
@@ -95,14 +108,18 @@ impl Running<'_> {
         }
     }
 
-    fn peer(&mut self, from: usize, message: PeerMessage, records: Vec<rfs_model::Record>) {
+    fn peer(&mut self, sent: u64, (from, message, records): (NodeId, PeerMessage, Vec<Record>)) {
+        let lost = |from| self.out.resets.get(&(from, self.n)).is_some_and(|at| sent < *at);
+        if self.out.brick(from).is_none_or(lost) {
+            return;
+        }
         let PeerMessage::Append { header } = message else {
-            return self.step(Input::Message(Received::Brick { from: node(from), message }));
+            return self.step(Input::Message(Received::Brick { from, message }));
         };
         let metas: Vec<Meta> = records.iter().map(|record| record.meta).collect();
         let configs: Vec<_> = records.iter().filter_map(config_entry).collect();
         self.p.incoming = records;
-        self.step(Input::Append { from: node(from), header, metas: &metas, configs: &configs });
+        self.step(Input::Append { from, header, metas: &metas, configs: &configs });
         self.p.incoming.clear();
     }
 

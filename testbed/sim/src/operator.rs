@@ -1,0 +1,162 @@
+//! What an operator does: overrules the votes, replaces a disk or a brick, starts a brick over whose records were abandoned.
+
+use rfs_core::consensus::api::RoleView;
+use rfs_model::hard::{HardState, Trust};
+use rfs_model::{Index, NodeId, Record};
+
+use crate::client::Client;
+use crate::disk::Disk;
+use crate::kind::Kind;
+use crate::net::{CLIENTS, SEATS};
+use crate::outside::{Event, Item};
+use crate::world::World;
+
+/// Clients at the most, over a history.
+const CLIENTS_MOST: usize = 6;
+
+impl World {
+    /// An operator's patience: nobody leads, and this brick says that it waits for others.
+    pub fn promote_if_blocked(&mut self, n: usize) {
+        let led = (0..self.bricks.len()).any(|n| self.core(n).is_some_and(|c| c.role() == RoleView::Leader));
+        let waits = self.core(n).is_some_and(|core| !core.waiting_for().bricks.is_empty());
+        if !led && waits && self.can_be_promoted(n) && self.out.rng.one_in(3) {
+            self.out.stats.fault(Kind::Promote);
+            self.promote(n);
+        }
+    }
+
+    fn can_be_promoted(&self, n: usize) -> bool {
+        let disk = &self.bricks[n].disk;
+        let wanted = |p: &crate::brick::Process| p.core.bricks().iter().any(|view| view.brick == self.out.node(n));
+        let whole = !disk.unfit && !disk.resyncing && disk.last() > Index::ZERO;
+        let frozen = self.bricks[n].machine.frozen_until > self.out.now;
+        let fine = |p: &crate::brick::Process| p.end.is_none() && !p.leaving && p.doom.is_none() && wanted(p);
+        whole && !frozen && self.bricks[n].process.as_ref().is_some_and(fine) && disk.hard.trust != Trust::Blank
+    }
+
+    /// Brick `n` goes on alone. What was committed elsewhere and is not in its log is abandoned from here on.
+    fn promote(&mut self, n: usize) {
+        let last = self.bricks[n].disk.last();
+        let lineage = self.core(n).map_or(0, |core| core.term().lineage().0) + 1;
+        self.out.say(format_args!("brick {n} is promoted to lineage {lineage}, log to {last}"));
+        let known = |index, crc| self.bricks[n].disk.crc_at(index).is_none_or(|own| own == crc) && index <= last;
+        let lost = self.out.oracle.all().find(|(index, crc)| !known(*index, *crc)).map(|(index, _)| index);
+        self.out.oracle.begin_lineage(lineage, lost.unwrap_or(last.next()));
+        self.forsake();
+        self.item(n, Item::Promote);
+    }
+
+    /// Mounts whose requests were abandoned are of no use any more.
+    pub fn forsake(&mut self) {
+        if !std::mem::take(&mut self.out.oracle.forsaken) {
+            return;
+        }
+        self.out.say(format_args!("requests are abandoned, and the mounts with them"));
+        for client in &mut self.clients {
+            client.disconnect(&mut self.out);
+            (client.alive, client.forsaken) = (false, true);
+        }
+        self.new_client();
+    }
+
+    pub fn new_client(&mut self) {
+        if self.clients.len() < CLIENTS_MOST {
+            let client = self.clients.len();
+            let mut new = Client::new(client);
+            new.quiet = self.clients.first().is_some_and(|client| client.quiet);
+            self.clients.push(new);
+            self.out.after(1_000, Event::Wake { client });
+        }
+    }
+
+    /// After the faults, where bricks that begin anew keep the others from deciding anything.
+    pub fn rescue(&mut self) -> bool {
+        let stuck = self.bricks.iter().any(|brick| brick.disk.hard.trust == Trust::Blank || brick.disk.unfit);
+        let best = (0..self.bricks.len()).filter(|n| self.can_be_promoted(*n));
+        let Some(n) = best.max_by_key(|n| self.bricks[*n].disk.last_position()) else { return false };
+        let leads = |brick: &crate::brick::Brick| brick.process.as_ref().is_some_and(|p| p.core.lease_valid(p.now));
+        if !stuck || self.bricks.iter().any(leads) {
+            return false;
+        }
+        self.out.stats.rescues += 1;
+        self.promote(n);
+        true
+    }
+
+    /// A disk fails for good while all is well, and is replaced by an empty one.
+    pub fn swap_disk(&mut self, kind: Kind, n: usize) {
+        if self.lost.is_some() || self.bricks.len() < 2 || !self.settled() {
+            return;
+        }
+        self.lost = Some(n);
+        self.out.stats.fault(kind);
+        self.out.say(format_args!("{}: {n}", kind.name()));
+        if self.out.bricks[n].runs {
+            self.crash(n);
+        }
+        if kind == Kind::Replace {
+            self.out.names[n].0[15] += 1;
+        }
+        self.empty(n);
+    }
+
+    /// The brick has an empty disk.
+    fn empty(&mut self, n: usize) {
+        let names = self.out.names.clone();
+        let hard = if self.out.setup.mutants.driver.swap_unnoticed {
+            HardState { trust: Trust::Sound, ..HardState::blank(&names) }
+        } else {
+            HardState::blank(&names)
+        };
+        let aside = std::mem::take(&mut self.bricks[n].disk.aside);
+        self.bricks[n].disk = Disk::blank(hard, aside);
+    }
+
+    /// What a brick has committed that its leader lacks is kept, and the brick starts over.
+    pub fn start_over(&mut self, n: usize, common: Index) {
+        let lineage = self.bricks[n].disk.hard.term.lineage();
+        self.out.say(format_args!("brick {n} starts over: what comes after {common} is set aside"));
+        if !self.out.setup.mutants.driver.abandoned_dropped {
+            self.bricks[n].disk.set_aside(common, lineage);
+        }
+        self.empty(n);
+    }
+
+    /// Until the configuration has the bricks that there are.
+    pub fn ask_for_members(&mut self) {
+        let mut bricks: Vec<NodeId> = self.out.names.clone();
+        bricks.sort_unstable();
+        let Some(leader) = self.leader() else { return };
+        let known = self.core(leader).map(|core| core.config().record.target().bricks.clone());
+        if known.is_some_and(|known| known != bricks) {
+            self.item(leader, Item::Members { bricks });
+        }
+    }
+
+    /// What was abandoned is in the log nevertheless, or set aside somewhere, unless power cuts took it.
+    ///
+    /// # Panics
+    /// When it is nowhere.
+    pub fn check_abandoned(&mut self) {
+        let abandoned: Vec<_> = self.out.oracle.abandoned().collect();
+        self.out.stats.abandoned += abandoned.len() as u64;
+        if self.out.oracle.lossy {
+            return;
+        }
+        let is = |record: &Record, crc: u32| record.meta.crc() == crc;
+        for (index, crc) in abandoned {
+            let aside = |brick: &crate::brick::Brick| {
+                brick.disk.aside.get(&index).is_some_and(|kept| kept.iter().any(|record| is(record, crc)))
+                    || brick.disk.crc_at(index) == Some(crc)
+            };
+            assert!(self.bricks.iter().any(aside), "record {index} was abandoned, and is nowhere");
+        }
+    }
+
+    /// All that may be cut off.
+    pub fn parties(&self) -> Vec<usize> {
+        let seats = (0..self.holders.len()).map(|seat| SEATS + seat);
+        let clients = (0..self.clients.len()).map(|client| CLIENTS + client);
+        (0..self.bricks.len()).chain(seats).chain(clients).collect()
+    }
+}
