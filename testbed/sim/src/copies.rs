@@ -85,7 +85,7 @@ impl World {
 
     /// The next part, or the end; a copy that cannot go on is begun anew.
     pub fn copy_step(&mut self, n: usize, number: u64) {
-        let (life, now) = (self.out.bricks[n].life, self.out.now);
+        let life = self.out.bricks[n].life;
         let Some(sending) = self.bricks[n].process.as_ref().and_then(|p| p.sending.clone()) else { return };
         if sending.number != number {
             return;
@@ -99,6 +99,8 @@ impl World {
         if sending.part > 0 && self.out.rng.one_in(24) && self.out.strikes(Kind::CopyCut) {
             let victim = if self.out.rng.one_in(2) { n } else { to };
             self.out.say(format_args!("a copy from {n} to {to} is cut"));
+            self.end_sending(n);
+            self.out.after(300_000, Event::Copy { brick: n, life, to });
             return self.crash(victim);
         }
         let delay = self.out.net.delay(&mut self.out.rng, n);
@@ -118,7 +120,6 @@ impl World {
         }
         // What it needs next may have left the log before it could say so: then once more.
         let again = self.out.rng.within(300_000, 400_000);
-        let _ = now;
         self.out.after(again, Event::Copy { brick: n, life, to });
     }
 

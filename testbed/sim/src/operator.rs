@@ -19,7 +19,9 @@ impl World {
     pub fn promote_if_blocked(&mut self, n: usize) {
         let led = (0..self.bricks.len()).any(|n| self.core(n).is_some_and(|c| c.role() == RoleView::Leader));
         let waits = self.core(n).is_some_and(|core| !core.waiting_for().bricks.is_empty());
-        if !led && waits && self.can_be_promoted(n) && self.out.rng.one_in(3) {
+        // Operators know of each other.
+        let newest = self.core(n).is_some_and(|core| self.out.oracle.counts(core.term().lineage()));
+        if !led && waits && newest && self.can_be_promoted(n) && self.out.rng.one_in(3) {
             self.out.stats.fault(Kind::Promote);
             self.promote(n);
         }
@@ -27,7 +29,9 @@ impl World {
 
     fn can_be_promoted(&self, n: usize) -> bool {
         let disk = &self.bricks[n].disk;
-        let wanted = |p: &crate::brick::Process| p.core.bricks().iter().any(|view| view.brick == self.out.node(n));
+        let name = self.out.node(n);
+        let wanted =
+            |p: &crate::brick::Process| p.core.config().record.target().bricks.contains(&name);
         let whole = !disk.unfit && !disk.resyncing && disk.last() > Index::ZERO;
         let frozen = self.bricks[n].machine.frozen_until > self.out.now;
         let fine = |p: &crate::brick::Process| p.end.is_none() && !p.leaving && p.doom.is_none() && wanted(p);
@@ -72,7 +76,8 @@ impl World {
     /// After the faults, where bricks that begin anew keep the others from deciding anything.
     pub fn rescue(&mut self) -> bool {
         let stuck = self.bricks.iter().any(|brick| brick.disk.hard.trust == Trust::Blank || brick.disk.unfit);
-        let best = (0..self.bricks.len()).filter(|n| self.can_be_promoted(*n));
+        let newest = |n: &usize| self.core(*n).is_some_and(|core| self.out.oracle.counts(core.term().lineage()));
+        let best = (0..self.bricks.len()).filter(|n| self.can_be_promoted(*n)).filter(newest);
         let Some(n) = best.max_by_key(|n| self.bricks[*n].disk.last_position()) else { return false };
         let leads = |brick: &crate::brick::Brick| brick.process.as_ref().is_some_and(|p| p.core.lease_valid(p.now));
         if !stuck || self.bricks.iter().any(leads) {

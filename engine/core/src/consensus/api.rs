@@ -489,4 +489,6 @@ pub struct Mutations {
     pub speak_before_saved: bool,
     /// A brick whose log is of an abandoned lineage stands for election in the new one.
     pub abandoned_stands: bool,
+    /// The first word on what is committed need not cover what a power loss took from the log and left in the tree.
+    pub gate_forgets_loss: bool,
 }

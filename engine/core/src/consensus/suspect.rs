@@ -48,6 +48,10 @@ impl Consensus {
         if self.hard.trust == Trust::Suspect || learner {
             self.hard.trust = Trust::Sound;
             self.dirty.vote = true;
+            // The tree may show what was committed behind the end of the log that the power loss left.
+            if self.gate > Index::ZERO && !self.mutations.gate_forgets_loss {
+                self.gate = self.gate.max(upto);
+            }
             self.ack_soon();
         }
     }

@@ -145,6 +145,11 @@ impl Running<'_> {
         if self.disk.synced < self.disk.last() || !self.p.batch.is_empty() {
             return self.sync_now();
         }
+        if self.p.torn {
+            // The daemon waits for its recovery as long as a stop may take.
+            self.p.end = Some(End::Hasty);
+            return;
+        }
         if self.p.applied() < self.p.committed || self.p.save_busy {
             return;
         }
