@@ -241,6 +241,10 @@ impl Client {
                 self.give_up(out);
                 self.target = brick.unwrap_or(self.target);
             }
+            // Of two lineages that serve at once, the older one does not know it.
+            Heard::Expired if out.oracle.was_overruled() => {
+                (self.alive, self.forsaken, out.oracle.forsaken) = (false, true, true);
+            }
             Heard::Expired => panic!("client {} is told that its session has ended", self.n),
             Heard::Closed => self.give_up(out),
             Heard::Message(message) if *message == ToMount::NotLeader => self.give_up(out),

@@ -153,6 +153,8 @@ impl Disk {
 
     /// Empties a brick that cannot be used: it begins again like one with a new disk, and keeps its term and its vote.
     pub fn begin_blank(&mut self) {
+        // An operator may have abandoned what only this brick has.
+        self.set_aside(Index::ZERO, Lineage(u32::MAX));
         let hard = HardState { trust: Trust::Blank, ..self.hard.clone() };
         *self = Self { life_boot: self.life_boot, ..Self::blank(hard, std::mem::take(&mut self.aside)) };
     }
@@ -237,6 +239,12 @@ impl Disk {
         self.damage.range(from..=upto).next().map(|(index, _)| *index)
     }
 
+    /// Whether something that it should have cannot be read.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.unfit || !self.damage.is_empty() || self.last() < self.supply
+    }
+
     /// As it lies on the platter.
     fn stored(&self, index: Index) -> Option<Record> {
         let record = self.get(index)?;
@@ -267,6 +275,8 @@ impl Disk {
             } else if !trusted {
                 if index <= self.synced {
                     self.supply = self.supply.max(self.synced);
+                    // What is damaged is put away, not thrown away.
+                    self.set_aside(index.prev(), Lineage(u32::MAX));
                 }
                 self.records.truncate((index.0 - self.base.index.0 - 1) as usize);
                 self.damage.retain(|bad, _| *bad < index);
@@ -342,6 +352,9 @@ impl Disk {
     /// With `torn`, half a record is left behind the end.
     pub fn power_cut(&mut self, rng: &mut Rng, holes: bool, torn: bool) {
         self.crash(rng);
+        if self.unfit {
+            return;
+        }
         let kept = Index(rng.within(self.synced.0, self.last().0));
         let next = kept.next();
         let half = (torn && next <= self.last() && next > self.synced).then(|| next);

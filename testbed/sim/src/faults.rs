@@ -181,7 +181,7 @@ impl World {
 
     /// One synced record of one brick becomes unreadable while all is well; nothing else is lost until all is well again.
     fn damage(&mut self, kind: Kind, n: usize) {
-        if self.lost.is_some() || self.bricks.len() < 2 || !self.settled() {
+        if self.lost.is_some() || self.bricks.len() < 2 || !self.settled() || self.is_damaged() {
             return;
         }
         let (last, floor) = {

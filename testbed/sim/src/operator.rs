@@ -1,8 +1,8 @@
 //! What an operator does: overrules the votes, replaces a disk or a brick, starts a brick over whose records were abandoned.
 
-use rfs_core::consensus::api::RoleView;
+use rfs_core::consensus::api::{Input, RoleView};
 use rfs_model::hard::{HardState, Trust};
-use rfs_model::{Index, NodeId, Record};
+use rfs_model::{Index, Lineage, NodeId, Record};
 
 use crate::client::Client;
 use crate::disk::Disk;
@@ -10,6 +10,9 @@ use crate::kind::Kind;
 use crate::net::{CLIENTS, SEATS};
 use crate::outside::{Event, Item};
 use crate::world::World;
+
+/// Above every lineage.
+const ANY: Lineage = Lineage(u32::MAX);
 
 /// Clients at the most, over a history.
 const CLIENTS_MOST: usize = 6;
@@ -40,14 +43,22 @@ impl World {
 
     /// Brick `n` goes on alone. What was committed elsewhere and is not in its log is abandoned from here on.
     fn promote(&mut self, n: usize) {
-        let last = self.bricks[n].disk.last();
-        let lineage = self.core(n).map_or(0, |core| core.term().lineage().0) + 1;
-        self.out.say(format_args!("brick {n} is promoted to lineage {lineage}, log to {last}"));
-        let known = |index, crc| self.bricks[n].disk.crc_at(index).is_none_or(|own| own == crc) && index <= last;
+        let disk = &self.bricks[n].disk;
+        let last = disk.last();
+        let known = |index, crc| disk.crc_at(index).is_none_or(|own| own == crc) && index <= last;
         let lost = self.out.oracle.all().find(|(index, crc)| !known(*index, *crc)).map(|(index, _)| index);
-        self.out.oracle.begin_lineage(lineage, lost.unwrap_or(last.next()));
-        self.forsake();
-        self.item(n, Item::Promote);
+        let now = self.bricks[n].machine.clock.at(self.out.now);
+        let Some(mut brick) = self.bricks[n].running(n, &mut self.out) else { return };
+        brick.p.now = brick.p.now.max(now);
+        let before = brick.p.core.term().lineage();
+        brick.step(Input::Promote);
+        brick.wake();
+        let lineage = brick.p.core.term().lineage();
+        if lineage > before {
+            self.out.say(format_args!("brick {n} is promoted, log to {last}, abandoned from {lost:?}"));
+            self.out.oracle.begin_lineage(lineage, lost.unwrap_or(last.next()));
+            self.forsake();
+        }
     }
 
     /// Mounts whose requests were abandoned are of no use any more.
@@ -95,6 +106,7 @@ impl World {
         }
         self.lost = Some(n);
         self.out.stats.fault(kind);
+        self.disks_lost = true;
         self.out.say(format_args!("{}: {n}", kind.name()));
         if self.out.bricks[n].runs {
             self.crash(n);
@@ -103,6 +115,12 @@ impl World {
             self.out.names[n].0[15] += 1;
         }
         self.empty(n);
+    }
+
+    /// Some brick lacks what others may have to give it.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.bricks.iter().any(|brick| brick.disk.is_damaged())
     }
 
     /// The brick has an empty disk.
@@ -119,10 +137,10 @@ impl World {
 
     /// What a brick has committed that its leader lacks is kept, and the brick starts over.
     pub fn start_over(&mut self, n: usize, common: Index) {
-        let lineage = self.bricks[n].disk.hard.term.lineage();
         self.out.say(format_args!("brick {n} starts over: what comes after {common} is set aside"));
         if !self.out.setup.mutants.driver.abandoned_dropped {
-            self.bricks[n].disk.set_aside(common, lineage);
+            // `common` is where the leader looked first: the logs may part before it.
+            self.bricks[n].disk.set_aside(Index::ZERO, ANY);
         }
         self.empty(n);
     }
@@ -138,14 +156,14 @@ impl World {
         }
     }
 
-    /// What was abandoned is in the log nevertheless, or set aside somewhere, unless power cuts took it.
+    /// What was abandoned is in the log nevertheless, or set aside somewhere, unless power cuts or a disk's end took it.
     ///
     /// # Panics
     /// When it is nowhere.
     pub fn check_abandoned(&mut self) {
         let abandoned: Vec<_> = self.out.oracle.abandoned().collect();
         self.out.stats.abandoned += abandoned.len() as u64;
-        if self.out.oracle.lossy {
+        if self.out.oracle.lossy || self.disks_lost {
             return;
         }
         let is = |record: &Record, crc: u32| record.meta.crc() == crc;

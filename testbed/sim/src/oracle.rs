@@ -19,7 +19,7 @@ pub struct Oracle {
     /// So many machines lost power that what was committed and not durable may be gone.
     pub lossy: bool,
     /// The newest lineage that an operator has begun.
-    lineage: Lineage,
+    pub lineage: Lineage,
     /// What was committed and is not part of that lineage.
     abandoned: BTreeMap<(Index, Crc), ()>,
     /// It was abandoned after clients may have been told of it.
@@ -44,8 +44,8 @@ impl Oracle {
     }
 
     /// An operator begins a lineage, without what was committed from `from` on.
-    pub fn begin_lineage(&mut self, lineage: u32, from: Index) {
-        self.lineage = self.lineage.max(Lineage(lineage));
+    pub fn begin_lineage(&mut self, lineage: Lineage, from: Index) {
+        self.lineage = self.lineage.max(lineage);
         let lost = self.committed.split_off(&from);
         self.forsaken |= !lost.is_empty();
         self.abandoned.extend(lost.into_iter().map(|(index, (crc, _))| ((index, crc), ())));
@@ -54,6 +54,12 @@ impl Oracle {
         if self.forsaken {
             self.lock = None;
         }
+    }
+
+    /// An operator has overruled the votes.
+    #[must_use]
+    pub fn was_overruled(&self) -> bool {
+        self.lineage > Lineage(0)
     }
 
     /// Whether what a brick of this lineage says counts.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rfs_core::consensus::api::{DownCause, Ticket};
 use rfs_model::client::{ToBrick, ToMount};
 use rfs_model::peer::{AppendHeader, PeerMessage, WitnessReply, WitnessRequest};
-use rfs_model::{Index, InodeId, NodeId, Record, SeatId};
+use rfs_model::{Index, InodeId, Lineage, NodeId, Record, SeatId};
 
 use crate::clock::Clock;
 use crate::disk::{Checkpoint, Copy};
@@ -87,7 +87,6 @@ pub enum Item {
     Members {
         bricks: Vec<NodeId>,
     },
-    Promote,
     Leave,
 }
 
@@ -96,6 +95,8 @@ pub enum Item {
 pub struct Wish {
     /// Of records.
     pub promised: Index,
+    /// The newest lineage when it began.
+    pub lineage: Lineage,
     /// Of a client's file: so many bytes.
     pub file: Option<(InodeId, u64)>,
     /// Of the leader only the index is wanted; the read goes to this brick then.

@@ -22,6 +22,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// Who lost power since all was well.
     pub lost: Option<usize>,
+    /// Disks were replaced by empty ones.
+    pub disks_lost: bool,
     /// Faults are over.
     pub calm: bool,
 }
@@ -39,7 +41,7 @@ impl World {
         let bricks = all.iter().map(|_| Brick::new(Disk::genesis(&all), &mut out)).collect();
         let holders = (0..out.setup.seats.len()).map(|seat| Holder::new(seat, &mut out)).collect();
         let clients: Vec<_> = (0..out.setup.clients).map(Client::new).collect();
-        let mut world = Self { out, bricks, holders, clients, lost: None, calm: false };
+        let mut world = Self { out, bricks, holders, clients, lost: None, disks_lost: false, calm: false };
         (0..world.bricks.len()).for_each(|n| world.start(n));
         world.holders.iter_mut().for_each(|holder| holder.start(&mut world.out));
         for client in 0..world.clients.len() {
@@ -100,9 +102,11 @@ impl World {
             .then(|| client.has_written())
             .flatten();
         let mount = self.out.rng.one_in(3);
+        let lineage = self.out.oracle.lineage;
+        let wish = |at| Wish { promised, lineage, file, at };
         match self.leader().filter(|leader| mount && *leader != n) {
-            Some(leader) => self.item(leader, Item::Read { wish: Wish { promised, file, at: Some(n) } }),
-            None if self.out.bricks[n].runs => self.item(n, Item::Read { wish: Wish { promised, file, at: None } }),
+            Some(leader) => self.item(leader, Item::Read { wish: wish(Some(n)) }),
+            None if self.out.bricks[n].runs => self.item(n, Item::Read { wish: wish(None) }),
             None => {}
         }
     }

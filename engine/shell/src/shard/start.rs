@@ -61,10 +61,11 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     let now_us = clock::boottime_us();
     let summary = summary(&found)?;
     let committed = summary.committed;
-    let single = state.bricks.len() == 1;
+    // Alone in S it would take what is left of its log for all that there is.
+    let single = found.hard.config.record.configs().all(|config| config.in_sync.len() == 1);
     if let Some(rot) = found.recovered.rot.as_ref().filter(|_| single) {
         return Err(Unfit::of(format!(
-            "{}: records {} to {} are damaged at offset {} ({}), and no other brick has them",
+            "{}: records {} to {} are damaged at offset {} ({}), and no other brick in sync has them",
             rot.segment.display(),
             rot.from,
             rot.upto,

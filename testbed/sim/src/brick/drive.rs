@@ -219,7 +219,7 @@ impl Running<'_> {
         }
         let most = ship.upto.min(Index(ship.from.0 + FRAME_RECORDS - 1));
         if let Some(bad) = self.disk.first_bad(ship.from, most) {
-            return self.cannot_ship(bad);
+            return self.cannot_ship(ship, bad);
         }
         let records = self.disk.range(ship.from, most);
         let upto = records.last().map_or(ship.from.prev(), |record| record.meta.index);
@@ -231,10 +231,13 @@ impl Running<'_> {
 
     /// A record cannot be read back. What a checkpoint covers, others get as a copy; otherwise the brick stops, and finds out
     /// at its next start what it has.
-    fn cannot_ship(&mut self, bad: Index) {
+    fn cannot_ship(&mut self, ship: &Ship, bad: Index) {
         let base = self.disk.term_at(bad).map(|term| Position::new(term, bad));
         match base.filter(|_| bad <= self.disk.checkpoint.index) {
-            Some(base) => self.step(Input::Trimmed { base }),
+            Some(base) => {
+                self.step(Input::Trimmed { base });
+                self.step(Input::Shipped { to: ship.to, from: ship.from, upto: ship.from.prev() });
+            }
             None => self.p.end = Some(End::Failed("a record cannot be read")),
         }
     }

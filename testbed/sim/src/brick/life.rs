@@ -50,7 +50,9 @@ impl Brick {
     pub fn is_fit(&mut self, others_lead: bool, out: &mut Outside) -> bool {
         let driver = out.setup.mutants.driver;
         let reading = Reading { trusts_bytes: driver.trusts_bytes, trusts_places: driver.trusts_places };
-        self.disk.scan(reading);
+        // Alone in S it would take what is left for all there is.
+        let alone = self.disk.hard.config.record.configs().all(|config| config.in_sync.len() == 1);
+        self.disk.unfit |= self.disk.scan(reading) && alone && !driver.rot_is_torn && out.names.len() > 1;
         self.disk.unfit |= self.disk.resyncing;
         if self.disk.unfit && others_lead {
             self.disk.begin_blank();

@@ -94,7 +94,8 @@ impl Running<'_> {
     /// What is seen is what was committed before the read began, or later.
     fn look(&mut self, wish: Wish) {
         self.out.stats.reads += 1;
-        if !self.out.oracle.counts(self.p.core.term().lineage()) {
+        let overruled = self.out.oracle.lineage > wish.lineage;
+        if overruled || !self.out.oracle.counts(self.p.core.term().lineage()) {
             return;
         }
         let (n, applied) = (self.n, self.p.applied());

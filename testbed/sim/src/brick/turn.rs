@@ -83,7 +83,6 @@ impl Running<'_> {
             Item::CopyPart { from, number, part } => self.copy_part(from, number, part),
             Item::CopyEnd { number, copy } => self.install(number, *copy),
             Item::Members { bricks } => self.step(Input::Members { bricks }),
-            Item::Promote => self.step(Input::Promote),
             Item::Leave => self.step(Input::Leave),
         }
     }
