@@ -318,6 +318,7 @@ impl World {
         self.out.stats.fault(kind);
         self.clients[client].disconnect(&mut self.out);
         self.clients[client].alive &= kind != Kind::MountDies;
+        self.out.mounts_died |= kind == Kind::MountDies;
     }
 
     /// Faults are over: everything that is down is started.

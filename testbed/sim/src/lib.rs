@@ -24,6 +24,7 @@ pub mod seat;
 pub mod setup;
 pub mod stats;
 pub mod sweep;
+pub mod table;
 pub mod world;
 
 pub use run::{Outcome, run, run_seed};

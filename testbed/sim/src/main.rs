@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rfs_sim::kind::Kind;
 use rfs_sim::mutants::{self, Planted};
 use rfs_sim::stats::Stats;
-use rfs_sim::{Mutants, Setup, sweep};
+use rfs_sim::{Mutants, Setup, sweep, table};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -25,6 +25,12 @@ struct Args {
     /// Look for a seed that catches this planted fault; `all`: for one that catches each. With `--seed`: that history.
     #[arg(long)]
     mutant: Option<String>,
+    /// Print the kinds of faults, and the planted faults that they catch, as docs/testing/simulator.md has them.
+    #[arg(long)]
+    table: bool,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
     /// Only these kinds of faults, by name, separated by commas.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -39,6 +45,10 @@ struct Args {
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     sweep::quiet();
+    if args.table {
+        print!("{}", table::markdown());
+        return Ok(ExitCode::SUCCESS);
+    }
     let planted = match args.mutant.as_deref() {
         None => None,
         Some("all") => return Ok(hunt(&args, &mutants::all())),
@@ -57,8 +67,8 @@ fn main() -> anyhow::Result<ExitCode> {
 fn setup(args: &Args, seed: u64, planted: Option<Planted>, sane: bool) -> Setup {
     let mut setup = match planted {
         None => Setup::of(seed, Mutants::default()),
-        Some(planted) if sane => mutants::place(&planted.without_fault(), seed),
-        Some(planted) => mutants::place(&planted, seed),
+        Some(planted) if sane => mutants::place(&planted.without_fault(), seed, true),
+        Some(planted) => mutants::place(&planted, seed, true),
     };
     let named = |names: &[String], kind: Kind| names.iter().any(|name| name == kind.name());
     for kind in Kind::ALL {
@@ -88,14 +98,36 @@ fn histories(args: &Args, planted: Option<Planted>) -> ExitCode {
             failures += 1;
             let why = why.lines().next().unwrap_or_default().to_owned();
             let mutant = planted.map(|p| format!(" --mutant {} --sane", p.name)).unwrap_or_default();
-            bar.suspend(|| println!("{why}\n    cargo xtask sim --seed {seed}{mutant}"));
+            bar.suspend(|| eprintln!("{why}\n    cargo xtask sim --seed {seed}{mutant}"));
         }
         bar.inc(1);
         true
     });
     bar.finish_and_clear();
-    summary(args.seeds, failures, &stats, begun.elapsed().as_secs_f64());
+    let took = begun.elapsed().as_secs_f64();
+    if args.json {
+        println!("{}", json(args.seeds, failures, &stats, took));
+    } else {
+        summary(args.seeds, failures, &stats, took);
+    }
     if failures > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// One line, numbers only.
+fn json(seeds: u64, failures: u64, stats: &Stats, took: f64) -> String {
+    let faults: Vec<String> =
+        stats.faults.iter().map(|(kind, n)| format!("\"{}\":{n}", kind.name())).collect();
+    format!(
+        "{{\"histories\":{seeds},\"failed\":{failures},\"seconds\":{took:.1},\"simulated_minutes\":{:.0},\
+         \"events\":{},\"committed\":{},\"reads\":{},\"copies\":{},\"recoveries\":{},\"faults\":{{{}}}}}",
+        stats.simulated_us as f64 / 60e6,
+        stats.events,
+        stats.committed,
+        stats.reads,
+        stats.copies,
+        stats.converged,
+        faults.join(",")
+    )
 }
 
 fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
@@ -111,7 +143,14 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
         stats.elections, stats.committed, stats.acknowledged
     );
     println!("{} locks refused", stats.refused);
-    println!("{} reads, {} full copies, {} recoveries", stats.reads, stats.copies, stats.converged);
+    println!(
+        "{} reads, {} of them at followers; {} full copies, {} recoveries",
+        stats.reads, stats.local_reads, stats.copies, stats.converged
+    );
+    println!(
+        "{} records abandoned by promotions, {} promotions after the faults",
+        stats.abandoned, stats.rescues
+    );
     println!(
         "{} records taken back by power cuts of too many; {} trees showed such",
         stats.taken_back, stats.unexplained
@@ -123,13 +162,18 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
 fn hunt(args: &Args, all: &[Planted]) -> ExitCode {
     let mut missed = 0;
     for planted in all {
-        match mutants::hunt(planted, args.from, args.seeds) {
+        let (kind, name) = (planted.kind.name(), planted.name);
+        match mutants::hunt(planted, args.from, args.seeds, true) {
             Some((seed, why)) => {
-                println!("{}: seed {seed}: {}", planted.name, why.lines().next().unwrap_or_default());
+                let off = mutants::hunt(planted, args.from, seed + 1 - args.from, false);
+                let off = off.map(|(seed, _)| format!(", WITHOUT THE KIND TOO: seed {seed}")).unwrap_or_default();
+                missed += usize::from(!off.is_empty());
+                let why: String = why.lines().next().unwrap_or_default().chars().take(90).collect();
+                println!("{kind}: {name}: seed {seed}{off}: {why}");
             }
             None => {
                 missed += 1;
-                println!("{}: NOT CAUGHT in {} seeds", planted.name, args.seeds);
+                println!("{kind}: {name}: NOT CAUGHT in {} seeds", args.seeds);
             }
         }
     }

@@ -1,21 +1,26 @@
-//! Faults planted on purpose. Each must be caught, or an oracle or a kind of fault is missing.
+//! Faults planted on purpose, for each kind of fault one that it catches: with the kind it is seen, and in the same histories
+//! without that kind it is not.
 
 use rfs_core::consensus::api::Mutations;
 use rfs_model::hello::SeatClass;
 
-use crate::kind::Kinds;
+use crate::kind::{Kind, Kinds};
 use crate::setup::{DriverMutants, Mutants, Setup, Weather};
 use crate::sweep::sweep;
 
-/// One planted fault and where it is looked for.
+/// A planted fault, the kind that catches it, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Planted {
+    pub kind: Kind,
     pub name: &'static str,
     pub mutants: Mutants,
     pub weather: Weather,
     pub bricks: usize,
     pub seats: &'static [SeatClass],
-    pub ambushes: bool,
+    /// Kinds that it takes besides.
+    pub with: &'static [Kind],
+    /// The first seed that catches it.
+    pub seed: u64,
 }
 
 impl Planted {
@@ -29,116 +34,99 @@ impl Planted {
 const NONE: &[SeatClass] = &[];
 const ONE: &[SeatClass] = &[SeatClass::PoolNode];
 
-/// Faults by chance alone, and with ambushes.
-const CHANCE: bool = false;
-const AMBUSH: bool = true;
+type Place = (Weather, usize, &'static [SeatClass], &'static [Kind]);
 
-type Place = (Weather, usize, &'static [SeatClass], bool);
-
-fn core(name: &'static str, place: Place, core: Mutations) -> Planted {
-    at(name, place, Mutants { core, ..Mutants::default() })
+/// Declares the rows: the kind, the planted fault and whose it is, where, and the first seed.
+macro_rules! planted {
+    ($($kind:ident $whose:ident $name:ident $place:expr, $seed:literal;)*) => {
+        vec![$({
+            let mut mutants = Mutants::default();
+            mutants.$whose.$name = true;
+            row(Kind::$kind, stringify!($name), mutants, $place, $seed)
+        }),*]
+    };
 }
 
-fn driver(name: &'static str, place: Place, driver: DriverMutants) -> Planted {
-    at(name, place, Mutants { driver, ..Mutants::default() })
+fn row(kind: Kind, name: &'static str, mutants: Mutants, place: Place, seed: u64) -> Planted {
+    let (weather, bricks, seats, with) = place;
+    let _: (Mutations, DriverMutants) = (mutants.core, mutants.driver);
+    Planted { kind, name, mutants, weather, bricks, seats, with, seed }
 }
 
-fn at(name: &'static str, (weather, bricks, seats, ambushes): Place, mutants: Mutants) -> Planted {
-    Planted { name, mutants, weather, bricks, seats, ambushes }
-}
-
-/// All of them.
+/// All of them, by kind.
 #[must_use]
 pub fn all() -> Vec<Planted> {
-    let mut all = in_the_core();
-    all.extend(in_the_driver());
-    all
-}
-
-fn in_the_core() -> Vec<Planted> {
+    use Kind::{Crash, CrashAtStart, FullDisk, Partition, PowerCut, PowerCutOfAll, Refusal, SeatCrash, Split};
     use Weather::{Crashes, OnePowerCut, PowerCuts};
-    let m = Mutations::default();
-    vec![
-        core(
-            "count_before_journaled",
-            (Crashes, 1, NONE, CHANCE),
-            Mutations { count_before_journaled: true, ..m },
-        ),
-        core(
-            "durable_before_synced",
-            (PowerCuts, 2, ONE, CHANCE),
-            Mutations { durable_before_synced: true, ..m },
-        ),
-        core("no_suspect_rule", (OnePowerCut, 2, ONE, CHANCE), Mutations { no_suspect_rule: true, ..m }),
-        core("joint_by_new_alone", (Crashes, 2, ONE, AMBUSH), Mutations { joint_by_new_alone: true, ..m }),
-        core("lease_ignores_hold", (Crashes, 3, ONE, CHANCE), Mutations { lease_ignores_hold: true, ..m }),
-        core("witness_forgets", (Crashes, 2, ONE, CHANCE), Mutations { witness_forgets: true, ..m }),
-        core("demoted_serves", (Crashes, 2, ONE, AMBUSH), Mutations { demoted_serves: true, ..m }),
-        core("commit_old_terms", (Crashes, 4, NONE, CHANCE), Mutations { commit_old_terms: true, ..m }),
-        core("speak_before_saved", (Crashes, 3, NONE, AMBUSH), Mutations { speak_before_saved: true, ..m }),
-    ]
+    planted! {
+        Crash core count_before_journaled (Crashes, 1, NONE, &[]), 0;
+        Crash core commit_old_terms (Crashes, 4, NONE, &[Partition, Split]), 0;
+        Crash driver reply_when_proposed (Crashes, 2, NONE, &[]), 0;
+        CrashAtStart driver suspicion_unsaved (OnePowerCut, 2, ONE, &[PowerCut]), 0;
+        CrashInSave core speak_before_saved (Crashes, 3, NONE, &[Refusal, Split]), 0;
+        PowerCut core no_suspect_rule (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 0;
+        PowerCut driver power_cut_unnoticed (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 0;
+        PowerCutOfAll core durable_before_synced (PowerCuts, 2, ONE, &[]), 0;
+        PowerCutOfAll driver synced_too_early (PowerCuts, 2, NONE, &[]), 0;
+        LostEffects driver redo_instead_of_converge (OnePowerCut, 2, ONE, &[PowerCut]), 0;
+        LostEffects core gate_forgets_loss (OnePowerCut, 2, ONE, &[PowerCut, CrashAtStart, Crash, FullDisk, Partition]), 0;
+        TornTail driver trusts_bytes (PowerCuts, 2, NONE, &[PowerCut]), 0;
+        Rot driver rot_is_torn (Crashes, 2, ONE, &[Crash]), 0;
+        Misdirected driver trusts_places (Crashes, 2, ONE, &[Crash]), 0;
+        DiskSwap driver swap_unnoticed (Crashes, 3, NONE, &[Crash]), 0;
+        Replace driver members_not_told (Crashes, 3, NONE, &[]), 0;
+        Loss driver never_resends (Crashes, 2, ONE, &[]), 0;
+        Repetition core cuts_behind_append (Crashes, 3, NONE, &[]), 0;
+        Delay core cuts_behind_append (Crashes, 3, NONE, &[]), 0;
+        SlowWay core lease_from_answer (Crashes, 3, NONE, &[Refusal]), 0;
+        Partition core lease_ignores_hold (Crashes, 3, ONE, &[]), 0;
+        OneWay core joint_by_new_alone (Crashes, 2, ONE, &[]), 0;
+        Refusal core lease_ignores_hold (Crashes, 3, ONE, &[]), 0;
+        Reset driver reset_not_redialed (Crashes, 2, ONE, &[]), 0;
+        Split core demoted_serves (Crashes, 2, ONE, &[]), 0;
+        LeaderAlone driver refuses_without_lease (Crashes, 3, NONE, &[]), 0;
+        LearnerAlone core demoted_serves (Crashes, 2, ONE, &[Crash]), 0;
+        Pause driver clock_of_last_turn (Crashes, 3, NONE, &[]), 0;
+        ClockJump driver wall_clock (Crashes, 2, ONE, &[]), 0;
+        ClockDrift driver lease_as_long_as_hold (Crashes, 3, NONE, &[Refusal]), 0;
+        SlowDisk driver impatient_sync (PowerCuts, 2, NONE, &[PowerCutOfAll]), 0;
+        FullDisk driver cut_forgets_batch (Crashes, 3, NONE, &[Partition, Split]), 0;
+        FullLeader driver cut_forgets_batch (Crashes, 3, NONE, &[]), 0;
+        SeatCrash core witness_forgets (Crashes, 2, ONE, &[Crash]), 0;
+        SeatLoss driver lost_seat_same_name (Crashes, 2, ONE, &[Crash, Partition]), 0;
+        SeatCrashAfterAnswer driver witness_answers_unsaved (Crashes, 2, ONE, &[]), 0;
+        Leave driver only_noop_begins (Crashes, 2, ONE, &[]), 0;
+        Promote driver abandoned_dropped (Crashes, 2, NONE, &[Crash]), 0;
+        Promote core abandoned_stands (Crashes, 2, ONE, &[Crash, SeatCrash]), 0;
+        MountDisconnects driver window_not_resent (Crashes, 2, ONE, &[]), 0;
+        MountDies driver waits_for_the_dead (Crashes, 2, ONE, &[]), 0;
+        CopyCut driver copy_whole_too_early (Crashes, 2, ONE, &[Crash, Split]), 0;
+    }
 }
 
-fn in_the_driver() -> Vec<Planted> {
-    use Weather::{Crashes, OnePowerCut, PowerCuts};
-    let m = DriverMutants::default();
-    let unsaved = DriverMutants { witness_answers_unsaved: true, ..m };
-    vec![
-        driver("witness_answers_unsaved", (Crashes, 2, ONE, AMBUSH), unsaved),
-        driver(
-            "synced_too_early",
-            (PowerCuts, 2, NONE, CHANCE),
-            DriverMutants { synced_too_early: true, ..m },
-        ),
-        driver(
-            "power_cut_unnoticed",
-            (OnePowerCut, 2, ONE, CHANCE),
-            DriverMutants { power_cut_unnoticed: true, ..m },
-        ),
-        driver(
-            "suspicion_unsaved",
-            (OnePowerCut, 2, ONE, AMBUSH),
-            DriverMutants { suspicion_unsaved: true, ..m },
-        ),
-        driver(
-            "reply_when_proposed",
-            (Crashes, 2, NONE, CHANCE),
-            DriverMutants { reply_when_proposed: true, ..m },
-        ),
-        driver("only_noop_begins", (Crashes, 2, ONE, CHANCE), DriverMutants { only_noop_begins: true, ..m }),
-        driver(
-            "refuses_without_lease",
-            (Crashes, 3, NONE, AMBUSH),
-            DriverMutants { refuses_without_lease: true, ..m },
-        ),
-        driver(
-            "cut_forgets_batch",
-            (Crashes, 3, NONE, AMBUSH),
-            DriverMutants { cut_forgets_batch: true, ..m },
-        ),
-    ]
-}
-
-/// The history of a seed in which this fault is looked for.
+/// The history of a seed in which this fault is looked for; without the kind that catches it, one in which it is not seen.
 #[must_use]
-pub fn place(planted: &Planted, seed: u64) -> Setup {
+pub fn place(planted: &Planted, seed: u64, with_kind: bool) -> Setup {
+    let kinds = Kinds::of(planted.with);
     Setup {
         weather: planted.weather,
         bricks: planted.bricks,
         seats: planted.seats.to_vec(),
-        kinds: Kinds::ALL,
+        kinds: if with_kind { kinds.with(planted.kind) } else { kinds },
         pace_us: 12_000,
+        trims: if planted.kind == Kind::CopyCut { Some((60, 200)) } else { None },
+        pause_us: 100_000,
         ..Setup::of(seed, planted.mutants)
     }
 }
 
 /// The first seed from `from` on that catches a mutant, and what it says.
 #[must_use]
-pub fn hunt(planted: &Planted, from: u64, limit: u64) -> Option<(u64, String)> {
+pub fn hunt(planted: &Planted, from: u64, limit: u64, with_kind: bool) -> Option<(u64, String)> {
     let mut first: Option<(u64, String)> = None;
     sweep(
         from..from + limit,
-        |seed| place(planted, seed),
+        |seed| place(planted, seed, with_kind),
         |seed, outcome| {
             if let Some(why) = outcome.failure
                 && first.as_ref().is_none_or(|(first, _)| seed < *first)

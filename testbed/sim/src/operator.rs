@@ -151,7 +151,8 @@ impl World {
         bricks.sort_unstable();
         let Some(leader) = self.leader() else { return };
         let known = self.core(leader).map(|core| core.config().record.target().bricks.clone());
-        if known.is_some_and(|known| known != bricks) {
+        let told = !self.out.setup.mutants.driver.members_not_told;
+        if told && known.is_some_and(|known| known != bricks) {
             self.item(leader, Item::Members { bricks });
         }
     }

@@ -210,6 +210,8 @@ pub struct Outside {
     /// The bricks' present names: another one after a replacement.
     pub names: Vec<NodeId>,
     pub seats: Vec<Standing>,
+    /// A mount has died.
+    pub mounts_died: bool,
     /// The seat's present name.
     pub seat_ids: Vec<SeatId>,
     /// When the connection between two bricks broke last: what was under way is lost.
@@ -241,6 +243,7 @@ impl Outside {
             bricks: vec![off; setup.bricks],
             names: (0..setup.bricks).map(|brick| NodeId([brick as u8 + 1; 16])).collect(),
             seats: vec![off; setup.seats.len()],
+            mounts_died: false,
             seat_ids: (0..setup.seats.len()).map(|seat| SeatId([0xf0 + seat as u8; 16])).collect(),
             resets: BTreeMap::new(),
             arrivals: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use rfs_core::consensus::api::Mutations;
 use rfs_model::hello::SeatClass;
 
-use crate::kind::Kinds;
+use crate::kind::{Kind, Kinds};
 use crate::rng::Rng;
 
 /// Which faults a history may have, hence what it must keep.
@@ -74,8 +74,10 @@ pub struct DriverMutants {
     pub copy_whole_too_early: bool,
     /// A client does not send again what it has sent over another connection.
     pub window_not_resent: bool,
-    /// A brick that leaves is marked clean before its log is synced.
-    pub clean_before_synced: bool,
+    /// A leader admits nothing while a mount that it knew is gone.
+    pub waits_for_the_dead: bool,
+    /// Nobody tells the leader which bricks there are after a replacement.
+    pub members_not_told: bool,
     /// A follower answers a mount's read as its tree is.
     pub reads_here_at_once: bool,
 }
@@ -103,6 +105,7 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The history of a seed, with planted faults.
     #[must_use]
     pub fn of(seed: u64, mutants: Mutants) -> Self {
         let mut rng = Rng::new(seed ^ 0x5e7_0000);
@@ -120,6 +123,13 @@ impl Setup {
         ];
         let (bricks, seats) = *rng.pick(shapes);
         let weather = *rng.pick(&[Weather::Crashes, Weather::OnePowerCut, Weather::PowerCuts]);
+        // Half of the histories have all kinds, the others three quarters of them.
+        let kinds = if rng.one_in(2) { Kinds::ALL } else { Kinds::ALL.masked(rng.draw() | rng.draw()) };
+        // What one brick lost in its log another one must have: not both kinds of loss in one history.
+        let damage = [Kind::Rot, Kind::Misdirected];
+        let swaps = [Kind::DiskSwap, Kind::Replace, Kind::Promote];
+        let left_out: &[Kind] = if rng.one_in(2) { &damage } else { &swaps };
+        let kinds = left_out.iter().fold(kinds, |kinds, kind| kinds.without(*kind));
         Self {
             seed,
             bricks,
@@ -130,8 +140,7 @@ impl Setup {
             trims: *rng.pick(&[None, None, Some((400, 900)), Some((60, 200))]),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),
             pause_us: *rng.pick(&[30_000, 100_000, 300_000, 800_000]),
-            // Half of the histories have all kinds, the others three quarters of them.
-            kinds: if rng.one_in(2) { Kinds::ALL } else { Kinds::ALL.masked(rng.draw() | rng.draw()) },
+            kinds,
             mutants,
         }
     }

@@ -4,10 +4,7 @@ use std::io::Write;
 
 use rfs_sim::mutants::{self, Planted};
 use rfs_sim::sweep::{quiet, sweep};
-use rfs_sim::{Mutants, Setup, run, run_seed};
-
-/// Seeds in which a planted fault has to be found.
-const HUNT: u64 = 1_000;
+use rfs_sim::{Mutants, Setup, run, run_seed, table};
 
 /// Ends the tests with a word that the harness, whose panic hook is off, does not swallow.
 fn fail(why: std::fmt::Arguments<'_>) -> ! {
@@ -39,21 +36,41 @@ fn the_same_seed_is_the_same_history() {
     assert_ne!(run_seed(1).sum, run_seed(2).sum);
 }
 
-/// The fault is what is caught: the same history without it passes.
-fn is_caught(planted: &Planted) -> Option<u64> {
-    let (seed, _) = mutants::hunt(planted, 0, HUNT)?;
-    run(mutants::place(&planted.without_fault(), seed), false).failure.is_none().then_some(seed)
-}
-
+/// Each planted fault is caught where the table says; without it, and without the kind that catches it, all is well.
 #[test]
 fn planted_faults_are_caught() {
     quiet();
-    let missed: Vec<&str> = mutants::all()
-        .iter()
-        .filter(|planted| is_caught(planted).is_none())
-        .map(|planted| planted.name)
-        .collect();
-    if !missed.is_empty() {
-        fail(format_args!("not caught in {HUNT} seeds: {missed:?}"));
+    for planted in mutants::all() {
+        let (kind, name, seed) = (planted.kind.name(), planted.name, planted.seed);
+        let fails = |planted: &Planted, kind| run(mutants::place(planted, seed, kind), false).failure.is_some();
+        if !fails(&planted, true) {
+            fail(format_args!("{name} is not caught by a {kind} in seed {seed}: '--mutant all' looks for another"));
+        }
+        if fails(&planted, false) {
+            fail(format_args!("{name} is caught in seed {seed} without a {kind}"));
+        }
+        if fails(&planted.without_fault(), true) {
+            fail(format_args!("seed {seed} fails without {name}, too: kind {kind}"));
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_the_table() {
+    let page = include_str!("../../../docs/testing/simulator.md");
+    assert!(page.contains(&table::markdown()), "docs/testing/simulator.md: put in what 'cargo xtask sim --table' prints");
+}
+
+/// Seeds that failed once, each with what it was: another history since, but one in which much comes together.
+#[test]
+fn what_failed_once_passes() {
+    quiet();
+    let lines = include_str!("../seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    for line in lines {
+        let seed = line.split_whitespace().next().and_then(|word| word.parse().ok());
+        let Some(seed) = seed else { fail(format_args!("seeds.txt: no seed in '{line}'")) };
+        if let Some(why) = run_seed(seed).failure {
+            fail(format_args!("{why}\n    cargo xtask sim --seed {seed}"));
+        }
     }
 }

@@ -491,4 +491,8 @@ pub struct Mutations {
     pub abandoned_stands: bool,
     /// The first word on what is committed need not cover what a power loss took from the log and left in the tree.
     pub gate_forgets_loss: bool,
+    /// An append of records that are known cuts what comes behind them.
+    pub cuts_behind_append: bool,
+    /// A lease is counted from the answer, not from the question.
+    pub lease_from_answer: bool,
 }

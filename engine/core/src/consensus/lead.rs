@@ -202,7 +202,8 @@ impl Consensus {
         self.see_term(ack.term);
         let now = self.now_us;
         let Role::Leader(lead) = &mut self.role else { return };
-        let sent = lead.sent_us(ack.round);
+        let from_answer = self.mutations.lease_from_answer;
+        let sent = lead.sent_us(ack.round).map(|sent| if from_answer { now } else { sent });
         let Some(progress) = lead.progress.get_mut(&from) else { return };
         if ack.term != self.hard.term {
             return;

@@ -43,6 +43,9 @@ impl Running<'_> {
             .iter()
             .filter_map(|record| Some((record.meta.index, outcome(record)?)))
             .collect();
+        if self.out.setup.mutants.driver.redo_instead_of_converge {
+            return self.redo(&window, through);
+        }
         let mut plan = Plan::new();
         window.iter().for_each(|(index, stamped)| plan.fold(*index, stamped));
         let mut bench = MemBench::new(self.disk.tree.clone());
@@ -52,6 +55,18 @@ impl Running<'_> {
         assert!(strays.is_empty(), "recovery leaves {strays:?}");
         bench.redo(&plan, &window).expect("recovery");
         self.disk.tree = bench.into_tree();
+        self.recovered(through);
+    }
+
+    /// A planted fault: everything is done again, and what fails is left.
+    fn redo(&mut self, window: &[(Index, Stamped)], through: Index) {
+        for (index, stamped) in window {
+            self.disk.tree.try_apply(*index, stamped);
+        }
+        self.recovered(through);
+    }
+
+    fn recovered(&mut self, through: Index) {
         self.disk.tree_at = through;
         self.disk.tree_crc = self.disk.crc_at(through).unwrap_or_default();
         self.p.torn = false;

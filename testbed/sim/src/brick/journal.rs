@@ -50,7 +50,8 @@ impl Running<'_> {
         let takes = self.out.rng.within(300, if slow { 400_000 } else { 4_000 });
         self.p.syncing = self.disk.last();
         self.out.item(takes, self.n, Item::Synced);
-        if self.out.setup.mutants.driver.synced_too_early {
+        let driver = self.out.setup.mutants.driver;
+        if driver.synced_too_early || driver.impatient_sync && takes > 50_000 {
             self.p.inbox.push_back(Item::SyncedTooEarly { upto: self.disk.last() });
         }
     }

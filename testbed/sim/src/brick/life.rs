@@ -17,7 +17,7 @@ impl Brick {
         let machine = Machine {
             boot: 1,
             clock: out.new_clock(),
-            wall_secs: 1_700_000_000,
+            wall_secs: super::WALL_SECS,
             full_until: 0,
             slow_until: 0,
             frozen_until: 0,

@@ -23,6 +23,9 @@ pub struct Brick {
     pub machine: Machine,
 }
 
+/// The time of day when a history begins, seconds.
+pub const WALL_SECS: i64 = 1_700_000_000;
+
 /// The machine under a brick.
 #[derive(Clone, Debug)]
 pub struct Machine {

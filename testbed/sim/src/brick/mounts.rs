@@ -118,6 +118,9 @@ impl Running<'_> {
     pub fn admit(&mut self) {
         let secs = (self.out.now / 1_000_000) as i64 + self.machine.wall_secs;
         let time = Timestamp { secs, nanos: (self.out.now % 1_000_000) as u32 * 1_000 };
+        if self.out.setup.mutants.driver.waits_for_the_dead && self.out.mounts_died {
+            return;
+        }
         while self.p.end.is_none() && self.p.front.is_leading() && !self.p.torn {
             let Some((term, next)) = self.p.core.leading() else { return };
             let verdict = self.p.front.admit_next(&self.disk.tree, time, next).expect("a tree in memory");

@@ -18,7 +18,9 @@ impl Running<'_> {
     /// Takes in what has come, and does all that follows.
     pub fn turn(&mut self) -> Option<End> {
         self.p.turn_due = false;
-        let now = self.machine.clock.at(self.out.now);
+        let jumped = (self.machine.wall_secs - super::WALL_SECS).clamp(0, 7200) as u64 * 1_000_000;
+        let wall = if self.out.setup.mutants.driver.wall_clock { jumped } else { 0 };
+        let now = self.machine.clock.at(self.out.now) + wall;
         // A turn's clock is read at its start.
         let stale = self.out.setup.mutants.driver.clock_of_last_turn;
         self.p.now = if stale { self.p.next_now.max(self.p.now) } else { self.p.now.max(now) };
