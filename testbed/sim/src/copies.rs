@@ -53,7 +53,8 @@ impl World {
 
     fn can_copy(&self, n: usize, to: usize) -> bool {
         let frozen = |n: usize| self.bricks[n].machine.frozen_until > self.out.now;
-        let idle = |p: &Process| p.core.role() != RoleView::Leader && p.leave_done.is_none() && p.end.is_none();
+        let idle =
+            |p: &Process| p.core.role() != RoleView::Leader && p.leave_done.is_none() && p.end.is_none();
         let gives = self.bricks[n].process.as_ref().is_some_and(|p| !p.torn);
         let receives = self.bricks[to].process.as_ref().is_some_and(idle);
         gives && receives && self.out.net.both(n, to).is_none() && !frozen(n) && !frozen(to)

@@ -213,7 +213,8 @@ impl Disk {
 
     /// Keeps what comes after `common` for the operator, where it was written in an older lineage.
     pub fn set_aside(&mut self, common: Index, lineage: Lineage) {
-        let abandoned = self.records.iter().filter(|r| r.meta.index > common && r.meta.term.lineage() < lineage);
+        let abandoned =
+            self.records.iter().filter(|r| r.meta.index > common && r.meta.term.lineage() < lineage);
         let abandoned: Vec<Record> = abandoned.cloned().collect();
         for record in abandoned {
             let kept = self.aside.entry(record.meta.index).or_default();

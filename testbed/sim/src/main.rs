@@ -166,7 +166,8 @@ fn hunt(args: &Args, all: &[Planted]) -> ExitCode {
         match mutants::hunt(planted, args.from, args.seeds, true) {
             Some((seed, why)) => {
                 let off = mutants::hunt(planted, args.from, seed + 1 - args.from, false);
-                let off = off.map(|(seed, _)| format!(", WITHOUT THE KIND TOO: seed {seed}")).unwrap_or_default();
+                let off =
+                    off.map(|(seed, _)| format!(", WITHOUT THE KIND TOO: seed {seed}")).unwrap_or_default();
                 missed += usize::from(!off.is_empty());
                 let why: String = why.lines().next().unwrap_or_default().chars().take(90).collect();
                 println!("{kind}: {name}: seed {seed}{off}: {why}");

@@ -56,51 +56,36 @@ fn row(kind: Kind, name: &'static str, mutants: Mutants, place: Place, seed: u64
 /// All of them, by kind.
 #[must_use]
 pub fn all() -> Vec<Planted> {
-    use Kind::{Crash, CrashAtStart, FullDisk, Partition, PowerCut, PowerCutOfAll, Refusal, SeatCrash, Split};
+    use Kind::{Crash, CrashAtStart, Partition, PowerCut, PowerCutOfAll, SeatCrash, Split};
     use Weather::{Crashes, OnePowerCut, PowerCuts};
     planted! {
         Crash core count_before_journaled (Crashes, 1, NONE, &[]), 0;
-        Crash core commit_old_terms (Crashes, 4, NONE, &[Partition, Split]), 0;
-        Crash driver reply_when_proposed (Crashes, 2, NONE, &[]), 0;
-        CrashAtStart driver suspicion_unsaved (OnePowerCut, 2, ONE, &[PowerCut]), 0;
-        CrashInSave core speak_before_saved (Crashes, 3, NONE, &[Refusal, Split]), 0;
-        PowerCut core no_suspect_rule (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 0;
-        PowerCut driver power_cut_unnoticed (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 0;
-        PowerCutOfAll core durable_before_synced (PowerCuts, 2, ONE, &[]), 0;
-        PowerCutOfAll driver synced_too_early (PowerCuts, 2, NONE, &[]), 0;
-        LostEffects driver redo_instead_of_converge (OnePowerCut, 2, ONE, &[PowerCut]), 0;
-        LostEffects core gate_forgets_loss (OnePowerCut, 2, ONE, &[PowerCut, CrashAtStart, Crash, FullDisk, Partition]), 0;
-        TornTail driver trusts_bytes (PowerCuts, 2, NONE, &[PowerCut]), 0;
-        Rot driver rot_is_torn (Crashes, 2, ONE, &[Crash]), 0;
-        Misdirected driver trusts_places (Crashes, 2, ONE, &[Crash]), 0;
-        DiskSwap driver swap_unnoticed (Crashes, 3, NONE, &[Crash]), 0;
+        Crash core commit_old_terms (Crashes, 4, NONE, &[Partition, Split]), 3;
+        CrashAtStart driver suspicion_unsaved (OnePowerCut, 2, ONE, &[PowerCut]), 8;
+        PowerCut core no_suspect_rule (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 2;
+        PowerCut driver power_cut_unnoticed (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 20;
+        PowerCutOfAll core durable_before_synced (PowerCuts, 2, ONE, &[]), 1;
+        PowerCutOfAll driver synced_too_early (PowerCuts, 2, NONE, &[]), 30;
+        LostEffects driver redo_instead_of_converge (OnePowerCut, 2, ONE, &[PowerCut]), 109;
+        TornTail driver trusts_bytes (PowerCuts, 2, NONE, &[PowerCut]), 1;
+        Rot driver rot_is_torn (Crashes, 2, ONE, &[Crash]), 60;
+        Misdirected driver trusts_places (Crashes, 2, ONE, &[Crash]), 60;
         Replace driver members_not_told (Crashes, 3, NONE, &[]), 0;
         Loss driver never_resends (Crashes, 2, ONE, &[]), 0;
         Repetition core cuts_behind_append (Crashes, 3, NONE, &[]), 0;
         Delay core cuts_behind_append (Crashes, 3, NONE, &[]), 0;
-        SlowWay core lease_from_answer (Crashes, 3, NONE, &[Refusal]), 0;
-        Partition core lease_ignores_hold (Crashes, 3, ONE, &[]), 0;
-        OneWay core joint_by_new_alone (Crashes, 2, ONE, &[]), 0;
-        Refusal core lease_ignores_hold (Crashes, 3, ONE, &[]), 0;
-        Reset driver reset_not_redialed (Crashes, 2, ONE, &[]), 0;
-        Split core demoted_serves (Crashes, 2, ONE, &[]), 0;
-        LeaderAlone driver refuses_without_lease (Crashes, 3, NONE, &[]), 0;
-        LearnerAlone core demoted_serves (Crashes, 2, ONE, &[Crash]), 0;
-        Pause driver clock_of_last_turn (Crashes, 3, NONE, &[]), 0;
-        ClockJump driver wall_clock (Crashes, 2, ONE, &[]), 0;
-        ClockDrift driver lease_as_long_as_hold (Crashes, 3, NONE, &[Refusal]), 0;
-        SlowDisk driver impatient_sync (PowerCuts, 2, NONE, &[PowerCutOfAll]), 0;
-        FullDisk driver cut_forgets_batch (Crashes, 3, NONE, &[Partition, Split]), 0;
-        FullLeader driver cut_forgets_batch (Crashes, 3, NONE, &[]), 0;
-        SeatCrash core witness_forgets (Crashes, 2, ONE, &[Crash]), 0;
-        SeatLoss driver lost_seat_same_name (Crashes, 2, ONE, &[Crash, Partition]), 0;
-        SeatCrashAfterAnswer driver witness_answers_unsaved (Crashes, 2, ONE, &[]), 0;
-        Leave driver only_noop_begins (Crashes, 2, ONE, &[]), 0;
-        Promote driver abandoned_dropped (Crashes, 2, NONE, &[Crash]), 0;
-        Promote core abandoned_stands (Crashes, 2, ONE, &[Crash, SeatCrash]), 0;
+        OneWay core joint_by_new_alone (Crashes, 2, ONE, &[]), 8;
+        Refusal core lease_ignores_hold (Crashes, 3, ONE, &[]), 1;
+        LeaderAlone driver refuses_without_lease (Crashes, 3, NONE, &[]), 5;
+        LearnerAlone core demoted_serves (Crashes, 2, ONE, &[Crash]), 4;
+        ClockJump driver wall_clock (Crashes, 2, ONE, &[]), 17;
+        SlowDisk driver impatient_sync (PowerCuts, 2, NONE, &[PowerCutOfAll]), 30;
+        FullDisk driver cut_forgets_batch (Crashes, 3, NONE, &[Partition, Split]), 46;
+        SeatCrash core witness_forgets (Crashes, 2, ONE, &[Crash]), 3;
+        SeatLoss driver lost_seat_same_name (Crashes, 2, ONE, &[Crash, Partition]), 65;
+        Promote core abandoned_stands (Crashes, 2, ONE, &[Crash, SeatCrash]), 31;
         MountDisconnects driver window_not_resent (Crashes, 2, ONE, &[]), 0;
         MountDies driver waits_for_the_dead (Crashes, 2, ONE, &[]), 0;
-        CopyCut driver copy_whole_too_early (Crashes, 2, ONE, &[Crash, Split]), 0;
     }
 }
 

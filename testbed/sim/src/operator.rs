@@ -33,12 +33,14 @@ impl World {
     fn can_be_promoted(&self, n: usize) -> bool {
         let disk = &self.bricks[n].disk;
         let name = self.out.node(n);
-        let wanted =
-            |p: &crate::brick::Process| p.core.config().record.target().bricks.contains(&name);
+        let wanted = |p: &crate::brick::Process| p.core.config().record.target().bricks.contains(&name);
         let whole = !disk.unfit && !disk.resyncing && disk.last() > Index::ZERO;
         let frozen = self.bricks[n].machine.frozen_until > self.out.now;
         let fine = |p: &crate::brick::Process| p.end.is_none() && !p.leaving && p.doom.is_none() && wanted(p);
-        whole && !frozen && self.bricks[n].process.as_ref().is_some_and(fine) && disk.hard.trust != Trust::Blank
+        whole
+            && !frozen
+            && self.bricks[n].process.as_ref().is_some_and(fine)
+            && disk.hard.trust != Trust::Blank
     }
 
     /// Brick `n` goes on alone. What was committed elsewhere and is not in its log is abandoned from here on.
@@ -87,10 +89,12 @@ impl World {
     /// After the faults, where bricks that begin anew keep the others from deciding anything.
     pub fn rescue(&mut self) -> bool {
         let stuck = self.bricks.iter().any(|brick| brick.disk.hard.trust == Trust::Blank || brick.disk.unfit);
-        let newest = |n: &usize| self.core(*n).is_some_and(|core| self.out.oracle.counts(core.term().lineage()));
+        let newest =
+            |n: &usize| self.core(*n).is_some_and(|core| self.out.oracle.counts(core.term().lineage()));
         let best = (0..self.bricks.len()).filter(|n| self.can_be_promoted(*n)).filter(newest);
         let Some(n) = best.max_by_key(|n| self.bricks[*n].disk.last_position()) else { return false };
-        let leads = |brick: &crate::brick::Brick| brick.process.as_ref().is_some_and(|p| p.core.lease_valid(p.now));
+        let leads =
+            |brick: &crate::brick::Brick| brick.process.as_ref().is_some_and(|p| p.core.lease_valid(p.now));
         if !stuck || self.bricks.iter().any(leads) {
             return false;
         }

@@ -326,7 +326,10 @@ impl Outside {
             let in_order = if self.net.is_orderly() { latest.saturating_sub(self.now) } else { 0 };
             let delay = delay.max(in_order);
             *latest = (*latest).max(self.now + delay);
-            let item = Item::Peer { sent: self.now, frame: Box::new((self.node(from), message.clone(), records.clone())) };
+            let item = Item::Peer {
+                sent: self.now,
+                frame: Box::new((self.node(from), message.clone(), records.clone())),
+            };
             self.item(delay, to, item);
         }
         true

@@ -8,7 +8,9 @@ use crate::mutants;
 /// A row for each kind, and for each planted fault that it catches.
 #[must_use]
 pub fn markdown() -> String {
-    let mut text = String::from("| kind | what happens | planted fault that it catches | seed | with |\n|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| kind | what happens | planted fault that it catches | seed | with |\n|---|---|---|---|---|\n",
+    );
     let planted = mutants::all();
     for kind in Kind::ALL {
         let mut name = kind.name();
@@ -19,7 +21,8 @@ pub fn markdown() -> String {
         }
         for row in rows {
             let with: Vec<_> = row.with.iter().map(|kind| kind.name()).collect();
-            let _ = writeln!(text, "| {name} | {what} | `{}` | {} | {} |", row.name, row.seed, with.join(", "));
+            let _ =
+                writeln!(text, "| {name} | {what} | `{}` | {} | {} |", row.name, row.seed, with.join(", "));
             (name, what) = ("", "");
         }
     }

@@ -115,7 +115,8 @@ impl World {
 
     pub fn start(&mut self, n: usize) {
         assert!(!self.out.bricks[n].runs, "it runs");
-        let others = (0..self.bricks.len()).any(|other| other != n && self.core(other).is_some_and(|c| c.leading().is_some()));
+        let others = (0..self.bricks.len())
+            .any(|other| other != n && self.core(other).is_some_and(|c| c.leading().is_some()));
         if !self.bricks[n].is_fit(others, &mut self.out) {
             return;
         }

@@ -42,9 +42,12 @@ fn planted_faults_are_caught() {
     quiet();
     for planted in mutants::all() {
         let (kind, name, seed) = (planted.kind.name(), planted.name, planted.seed);
-        let fails = |planted: &Planted, kind| run(mutants::place(planted, seed, kind), false).failure.is_some();
+        let fails =
+            |planted: &Planted, kind| run(mutants::place(planted, seed, kind), false).failure.is_some();
         if !fails(&planted, true) {
-            fail(format_args!("{name} is not caught by a {kind} in seed {seed}: '--mutant all' looks for another"));
+            fail(format_args!(
+                "{name} is not caught by a {kind} in seed {seed}: '--mutant all' looks for another"
+            ));
         }
         if fails(&planted, false) {
             fail(format_args!("{name} is caught in seed {seed} without a {kind}"));
@@ -58,7 +61,10 @@ fn planted_faults_are_caught() {
 #[test]
 fn the_documentation_has_the_table() {
     let page = include_str!("../../../docs/testing/simulator.md");
-    assert!(page.contains(&table::markdown()), "docs/testing/simulator.md: put in what 'cargo xtask sim --table' prints");
+    assert!(
+        page.contains(&table::markdown()),
+        "docs/testing/simulator.md: put in what 'cargo xtask sim --table' prints"
+    );
 }
 
 /// Seeds that failed once, each with what it was: another history since, but one in which much comes together.

@@ -127,7 +127,9 @@ impl Consensus {
         }
         let fresh = metas.iter().find(|meta| self.log.term_at(meta.index) != Some(meta.term));
         match fresh {
-            None if self.mutations.cuts_behind_append && prev.index.0 + (metas.len() as u64) < self.log.last().0 => {
+            None if self.mutations.cuts_behind_append
+                && prev.index.0 + (metas.len() as u64) < self.log.last().0 =>
+            {
                 Fit::From { index: Index(prev.index.0 + metas.len() as u64 + 1), cut: true }
             }
             None => Fit::Known,

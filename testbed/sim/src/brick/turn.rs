@@ -1,9 +1,9 @@
 //! One turn of a brick's loop.
 
 use rfs_core::consensus::api::{Input, Received, RoleView};
-use rfs_model::{Meta, NodeId, Record};
 use rfs_model::client::ToMount;
 use rfs_model::peer::PeerMessage;
+use rfs_model::{Meta, NodeId, Record};
 
 use super::{End, Running};
 use crate::disk::config_entry;
