@@ -358,7 +358,7 @@ impl Disk {
         }
         let kept = Index(rng.within(self.synced.0, self.last().0));
         let next = kept.next();
-        let half = (torn && next <= self.last() && next > self.synced).then(|| next);
+        let half = (torn && next <= self.last() && next > self.synced).then_some(next);
         if self.resyncing {
             return self.cut(kept.max(self.base.index));
         }
