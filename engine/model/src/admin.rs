@@ -11,6 +11,7 @@ mod report;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{FrameKind, put_frame};
+use crate::hello::BrickPlace;
 use crate::ids::{NodeId, VolumeId};
 use crate::volume::VolumeState;
 
@@ -45,6 +46,11 @@ pub enum VolumeChange {
     /// `None`: all options.
     Reset {
         key: Option<String>,
+    },
+    /// `brick replace`: one brick's place becomes another. The replica set follows.
+    Replace {
+        old: BrickPlace,
+        new: BrickPlace,
     },
 }
 
@@ -148,6 +154,12 @@ pub enum Request {
     Abort { volume: VolumeId },
     /// Stop this node's brick and make its directory a plain one again: the files stay. Again = success.
     DeleteBrick { volume: VolumeId },
+    /// Whether an empty brick of the volume can be made here at `brick` (`host:/path`). Changes nothing. Answer:
+    /// [`Reply::Done`].
+    CheckBrick { volume: VolumeId, brick: String, path: String },
+    /// Make an empty brick of the volume here, as `state` says, in place of the one that this node may have had, and run it:
+    /// it gets a full copy. Answer: [`Reply::Done`]. Durable on return.
+    AdoptBrick { state: VolumeState },
     /// A change to make here, if this node leads; else [`Reply::NotLeader`].
     Change { volume: VolumeId, change: VolumeChange },
     /// As [`Request::Change`], for operations.
@@ -198,6 +210,8 @@ impl Request {
             | Self::Commit { .. }
             | Self::Abort { .. }
             | Self::DeleteBrick { .. }
+            | Self::CheckBrick { .. }
+            | Self::AdoptBrick { .. }
             | Self::Change { .. }
             | Self::OperateHere { .. }
             | Self::StateHere { .. }

@@ -218,6 +218,11 @@ uuid!(
     SessionId
 );
 
+uuid!(
+    /// A brick's directory, where `brick replace` made it; nil for one that `volume create` made.
+    BrickId
+);
+
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let digits: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
     if digits.len() != 32 || !digits.iter().all(u8::is_ascii_hexdigit) {

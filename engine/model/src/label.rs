@@ -10,12 +10,12 @@
 //!      8    16  volume id
 //!     24    16  node id
 //!     40     4  number of the replica set within the volume, from 0
-//!     44    16  zero
+//!     44    16  identity of the brick: zero as `volume create` made it, random where `brick replace` did
 //!     60     4  CRC-32 of bytes 0..60
 //! ```
 
 use crate::codec::{Decode, DecodeError, Encode, Reader};
-use crate::ids::{NodeId, VolumeId};
+use crate::ids::{BrickId, NodeId, VolumeId};
 use crate::tagged;
 
 /// What the directory beside the label is.
@@ -37,6 +37,8 @@ pub struct Label {
     pub node: NodeId,
     /// Number of the replica set within the volume.
     pub set: u32,
+    /// Tells a disk that took another one's place from that other one, should it return.
+    pub brick: BrickId,
 }
 
 /// Size of a label, bytes.
@@ -73,6 +75,7 @@ impl Label {
         self.volume.encode(&mut out);
         self.node.encode(&mut out);
         self.set.encode(&mut out);
+        self.brick.encode(&mut out);
         out.resize(CRC_AT, 0);
         crc32fast::hash(&out).encode(&mut out);
         let mut label = [0; LABEL_BYTES];
@@ -101,9 +104,9 @@ impl Label {
         }
         let state = BrickState::decode(&mut r)?;
         let pad = r.u8()?;
-        let label =
-            Self { state, volume: VolumeId::decode(&mut r)?, node: NodeId::decode(&mut r)?, set: r.u32()? };
-        if pad != 0 || r.array::<16>()? != [0; 16] {
+        let (volume, node) = (VolumeId::decode(&mut r)?, NodeId::decode(&mut r)?);
+        let label = Self { state, volume, node, set: r.u32()?, brick: BrickId::decode(&mut r)? };
+        if pad != 0 {
             return Err(LabelProblem::Reserved);
         }
         Ok(label)
@@ -115,7 +118,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Label {
-        Label { state: BrickState::Live, volume: VolumeId([0x11; 16]), node: NodeId([0x22; 16]), set: 3 }
+        let (volume, node) = (VolumeId([0x11; 16]), NodeId([0x22; 16]));
+        Label { state: BrickState::Live, volume, node, set: 3, brick: BrickId::NIL }
     }
 
     #[test]
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn reserved_bytes_are_zero_and_sizes_exact() {
         let mut bad = sample().to_bytes();
-        bad[50] = 1;
+        bad[7] = 1;
         let crc = crc32fast::hash(&bad[..CRC_AT]);
         bad[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         assert_eq!(Label::from_bytes(&bad), Err(LabelProblem::Reserved));

@@ -28,7 +28,7 @@ pub mod volume;
 
 pub use attr::{Attr, FileKind, SetAttr, Timestamp};
 pub use codec::{Decode, DecodeError, Encode, Reader};
-pub use ids::{Index, InodeId, Lineage, NodeId, SeatId, Seq, SessionId, Term, VolumeId};
+pub use ids::{BrickId, Index, InodeId, Lineage, NodeId, SeatId, Seq, SessionId, Term, VolumeId};
 pub use op::Op;
 pub use record::{Meta, Record, RecordKind};
 pub use refusal::Refusal;

@@ -48,9 +48,7 @@ impl Pool {
                 let node = self.brick_called(id, &entry, &brick).await?.node;
                 self.tell_named(node, what, WORK).await
             }
-            Operation::ReplaceBrick { .. } => {
-                Err("'brick replace' is not part of this version yet: nothing was changed".to_owned())
-            }
+            Operation::ReplaceBrick { old, new } => self.replace(id, &entry, &old, &new).await,
             Operation::Witness { .. } | Operation::Scrub { .. } => self.at_leader(&entry, &what).await,
         }
     }
@@ -142,7 +140,7 @@ impl Pool {
     }
 
     /// Asks the bricks' nodes, following their hints, until the leader has done it.
-    async fn at_leader(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
+    pub(super) async fn at_leader(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
         let mut waited = Duration::ZERO;
         loop {
             let why = match self.one_round(entry, what).await? {
@@ -266,7 +264,10 @@ fn check_change(change: &VolumeChange) -> Result<(), String> {
             options.iter().try_for_each(|(key, value)| options::check(key, value))
         }
         VolumeChange::Reset { key: Some(key) } => options::check_key(key).map(|_| ()),
-        VolumeChange::Start | VolumeChange::Stop | VolumeChange::Reset { key: None } => Ok(()),
+        VolumeChange::Start
+        | VolumeChange::Stop
+        | VolumeChange::Reset { key: None }
+        | VolumeChange::Replace { .. } => Ok(()),
     }
 }
 
@@ -284,6 +285,12 @@ fn apply(now: &VolumeState, change: &VolumeChange) -> Result<VolumeState, String
         }
         VolumeChange::Reset { key: Some(key) } => next.options.retain(|(k, _)| k != key),
         VolumeChange::Reset { key: None } => next.options.clear(),
+        VolumeChange::Replace { old, new } => {
+            let place = next.bricks.iter_mut().find(|place| *place == old);
+            *place
+                .ok_or_else(|| format!("{}:{} is no brick of volume {}", old.host, old.path, now.name))? =
+                new.clone();
+        }
     }
     Ok(next)
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rfs_model::admin::{NodeEntry, PoolSecret, PoolState};
 use rfs_model::hello::BrickPlace;
-use rfs_model::ids::{NodeId, VolumeId};
+use rfs_model::ids::{BrickId, NodeId, VolumeId};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,9 @@ pub struct PoolFile {
     /// Committed bricks of this node. This is what is opened at start; the pool's state is hearsay.
     #[serde(default)]
     pub bricks: BTreeMap<VolumeId, PathBuf>,
+    /// Which of the directories that were ever there it is, for bricks that `brick replace` made.
+    #[serde(default)]
+    pub brick_ids: BTreeMap<VolumeId, BrickId>,
     #[serde(default)]
     pub pending: Vec<Pending>,
     #[serde(default)]
@@ -99,6 +102,7 @@ impl PoolFile {
             name: name.to_owned(),
             secret: PoolSecret::new(random()?),
             bricks: BTreeMap::new(),
+            brick_ids: BTreeMap::new(),
             pending: Vec::new(),
             errands: Vec::new(),
             pool: PoolState::default(),

@@ -8,6 +8,7 @@
 //! | `line`, `links`, `auth` | connections to other daemons, one kept to each |
 //! | `peers` | probe, join, detach, leave, exchange |
 //! | `create`, `prepare`, `place`, `errands` | volumes made and deleted on several nodes, all or none |
+//! | `replace` | a brick's place taken by another |
 //! | `change`, `look` | volume states changed at the leader, and looked at from anywhere |
 
 pub mod auth;
@@ -23,6 +24,7 @@ mod notify;
 mod peers;
 mod place;
 mod prepare;
+mod replace;
 pub mod seam;
 mod serve;
 mod service;

@@ -166,6 +166,14 @@ impl Pool {
 
     pub(super) async fn merge(self: &Rc<Self>, theirs: &PoolState) -> Result<(), String> {
         self.update(|file| file.pool.merge(theirs)).await?;
+        let pool = Rc::clone(self);
+        // A brick takes its time to close.
+        glommio::spawn_local(async move {
+            if let Err(why) = pool.drop_replaced().await {
+                tracing::warn!("a brick that was replaced is not let go of yet: {why}");
+            }
+        })
+        .detach();
         let detached = {
             let file = self.file();
             file.pool.nodes.get(&file.node).is_some_and(|e| e.removed)

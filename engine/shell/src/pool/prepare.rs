@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use rfs_model::admin::{Reply, VolumeEntry};
-use rfs_model::ids::{NodeId, VolumeId};
+use rfs_model::ids::{BrickId, NodeId, VolumeId};
 use rfs_model::volume::VolumeState;
 
 use super::file::Pending;
@@ -61,7 +61,7 @@ impl Pool {
     }
 
     /// This node's bricks, those in the making included, with their volumes' names.
-    fn brick_paths(&self) -> Vec<(PathBuf, String)> {
+    pub(super) fn brick_paths(&self) -> Vec<(PathBuf, String)> {
         let file = self.file();
         let name =
             |id: &VolumeId| file.pool.volumes.get(id).map_or_else(|| id.to_string(), |e| e.name.clone());
@@ -125,7 +125,7 @@ impl Pool {
             return Ok(Reply::done());
         };
         if let Some(path) = pending.path.clone() {
-            self.bricks.abort_brick(BrickSpec { volume, path }).await?;
+            self.bricks.abort_brick(BrickSpec { volume, path, id: BrickId::NIL }).await?;
             let made = pending.made;
             glommio::executor().spawn_blocking(move || place::unmake(&made)).await;
         }
@@ -138,9 +138,13 @@ impl Pool {
         let _turn = turn(&self.laying).await?;
         let path = self.file().bricks.get(&volume).cloned();
         if let Some(path) = path {
-            self.bricks.delete_brick(BrickSpec { volume, path }).await?;
+            self.bricks.delete_brick(BrickSpec { volume, path, id: BrickId::NIL }).await?;
         }
-        self.update(|file| file.bricks.remove(&volume)).await?;
+        self.update(|file| {
+            file.brick_ids.remove(&volume);
+            file.bricks.remove(&volume)
+        })
+        .await?;
         Ok(Reply::done())
     }
 }

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use rfs_model::admin::{Operation, VolumeReport};
-use rfs_model::ids::{NodeId, VolumeId};
+use rfs_model::ids::{BrickId, NodeId, VolumeId};
 use rfs_model::volume::VolumeState;
 
 /// A future of one executor.
@@ -24,6 +24,8 @@ pub struct BrickSpec {
     pub volume: VolumeId,
     /// Absolute; exists from [`Bricks::prepare_brick`] on.
     pub path: PathBuf,
+    /// What its label must say; see [`BrickId`].
+    pub id: BrickId,
 }
 
 /// Why a volume state was not agreed on.
@@ -95,6 +97,20 @@ pub trait Bricks {
     fn why_closed(&self, volume: VolumeId) -> Option<String> {
         let _ = volume;
         None
+    }
+
+    /// Makes an empty brick in an empty directory, without a vote until it has a copy, and runs it; the one that this node
+    /// has of the volume, if any, is closed first and left as it is. What an interrupted attempt left is made anew. Durable on
+    /// return.
+    fn adopt_brick(&self, state: VolumeState, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
+        let _ = (state, brick);
+        Box::pin(std::future::ready(Err("bricks cannot be replaced here".to_owned())))
+    }
+
+    /// Closes a brick that is none of the volume's any more. Its directory stays as it is.
+    fn close_brick(&self, volume: VolumeId) -> LocalBoxFuture<'_, ()> {
+        let _ = volume;
+        Box::pin(std::future::ready(()))
     }
 
     /// Bricks that did not open because of damage that a copy from another brick makes good.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -177,7 +177,13 @@ impl Pool {
     #[must_use]
     pub fn local_bricks(&self) -> Vec<BrickSpec> {
         let file = self.file.borrow();
-        file.bricks.iter().map(|(volume, path)| BrickSpec { volume: *volume, path: path.clone() }).collect()
+        let id = |volume: &VolumeId| file.brick_ids.get(volume).copied().unwrap_or_default();
+        let spec = |(volume, path): (&VolumeId, &PathBuf)| BrickSpec {
+            volume: *volume,
+            path: path.clone(),
+            id: id(volume),
+        };
+        file.bricks.iter().map(spec).collect()
     }
 
     /// A volume by name: what a mount that asks any node of the pool is told.
@@ -299,6 +305,8 @@ impl Pool {
             Request::Commit { volume, entry } => self.commit(volume, entry).await,
             Request::Abort { volume } => self.abort(volume).await,
             Request::DeleteBrick { volume } => self.delete_brick(volume).await,
+            Request::CheckBrick { volume, brick, path } => self.check_brick(volume, brick, path).await,
+            Request::AdoptBrick { state } => self.adopt_brick(state).await,
             Request::Change { volume, change } => self.change_here(volume, change).await,
             Request::OperateHere { volume, operation } => self.operate_here(volume, operation).await,
             Request::StateHere { volume } => self.state_here(volume),
@@ -353,6 +361,11 @@ impl Pool {
     /// Which node of the pool a host name means: this one if it is its own name, else whoever answers there, else whoever
     /// is called so.
     pub(super) async fn resolve(self: &Rc<Self>, host: &str) -> Result<NodeId, String> {
+        if let Ok(node) = host.parse::<NodeId>()
+            && self.file.borrow().is_member(node)
+        {
+            return Ok(node);
+        }
         let target = HostPort::parse(host)?;
         if target.port == self.port && self.file.borrow().name == target.host {
             return Ok(self.node());

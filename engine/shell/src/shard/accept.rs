@@ -89,6 +89,10 @@ impl Shard {
             // To the others a brick that has stopped is as one whose daemon does not run.
             return Err(crate::net::handshake::refuse(&mut connection, Denial::NoVolume).await);
         }
+        // A learner that has not heard of it yet lets a newcomer in; a brick that was replaced is turned away where that is known.
+        if self.inner.borrow().is_stranger(from) {
+            return Err(crate::net::handshake::refuse(&mut connection, Denial::NoVolume).await);
+        }
         let welcome = self.inner.borrow().welcome(Standing::Ready);
         connection.send(frame(FrameKind::Hello, &welcome)).await?;
         let (mut source, _sink, hangup) = connection.split();

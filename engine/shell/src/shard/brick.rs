@@ -12,7 +12,7 @@ use rfs_model::config::{ConfigEntry, GENESIS_CONFIG, GENESIS_LAST, GENESIS_TERM}
 use rfs_model::hard::HardState;
 use rfs_model::label::{BrickState, Label};
 use rfs_model::volume::VolumeState;
-use rfs_model::{NodeId, Record, RecordKind, VolumeId};
+use rfs_model::{BrickId, NodeId, Record, RecordKind, VolumeId};
 
 use super::{End, Shard, Surroundings, life, start};
 use crate::durable;
@@ -170,7 +170,18 @@ impl Bricks for NodeBricks {
     }
 
     fn open_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
-        Box::pin(async move { self.open(brick.volume, &brick.path).await })
+        Box::pin(async move {
+            let label = label_of(&brick.path)?;
+            if label.is_some_and(|label| label.volume == brick.volume && label.brick != brick.id) {
+                let why = format!(
+                    "{} is not a brick of the volume any more: another one took its place",
+                    brick.path.display()
+                );
+                self.unopened.borrow_mut().insert(brick.volume, why.clone());
+                return Err(why);
+            }
+            self.open(brick.volume, &brick.path).await
+        })
     }
 
     fn why_closed(&self, volume: VolumeId) -> Option<String> {
@@ -180,9 +191,42 @@ impl Bricks for NodeBricks {
         }
     }
 
+    fn adopt_brick(&self, state: VolumeState, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let me = self.around()?.me;
+            self.damaged.borrow_mut().remove(&brick.volume);
+            self.close(brick.volume).await;
+            let label = Label { brick: brick.id, ..label(&state, me, BrickState::Creating) };
+            let path = brick.path.clone();
+            blocking(move || {
+                write_label(&path, &label).map_err(|e| e.to_string())?;
+                life::save_volume(&path, &state).map_err(|e| e.to_string())?;
+                let nodes: Vec<NodeId> = state.bricks.iter().map(|place| place.node).collect();
+                let hard = HardState::blank(&nodes).to_file();
+                durable::replace(&life::hard_state_path(&path), &hard).map_err(|e| e.to_string())?;
+                start::begin_blank(&path, label)
+            })
+            .await?;
+            self.open(brick.volume, &brick.path).await
+        })
+    }
+
+    fn close_brick(&self, volume: VolumeId) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.damaged.borrow_mut().remove(&volume);
+            self.unopened.borrow_mut().remove(&volume);
+            self.close(volume).await;
+        })
+    }
+
     fn damaged(&self) -> Vec<BrickSpec> {
         let damaged = self.damaged.borrow();
-        damaged.iter().map(|(volume, path)| BrickSpec { volume: *volume, path: path.clone() }).collect()
+        let spec = |(volume, path): (&VolumeId, &PathBuf)| BrickSpec {
+            volume: *volume,
+            path: path.clone(),
+            id: label_of(path).ok().flatten().map_or(BrickId::NIL, |label| label.brick),
+        };
+        damaged.iter().map(spec).collect()
     }
 
     fn renew_brick(&self, brick: BrickSpec) -> LocalBoxFuture<'_, Result<(), String>> {
@@ -215,7 +259,7 @@ async fn blocking<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -
 }
 
 fn label(state: &VolumeState, node: NodeId, brick: BrickState) -> Label {
-    Label { state: brick, volume: state.id, node, set: 0 }
+    Label { state: brick, volume: state.id, node, set: 0, brick: BrickId::NIL }
 }
 
 fn label_of(path: &Path) -> Result<Option<Label>, String> {

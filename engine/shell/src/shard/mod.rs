@@ -268,11 +268,12 @@ pub(crate) struct Inner {
     pub resync: resync::Resync,
     pub forks: forks::Forks,
     pub aside: aside::Aside,
-    /// The brick's directory.
+    /// The brick's directory, and which one of those that were ever there.
     pub path: PathBuf,
     pub summing: sums::Summing,
     pub rot: rot::Rot,
     pub scrub: scrub::Scrub,
+    pub brick: rfs_model::BrickId,
     pub proposals: Vec<operate::Proposal>,
     /// Commands of an operator that are under way.
     pub commands: Vec<overrule::Command>,
@@ -476,6 +477,7 @@ impl Inner {
         self.tick_sessions(now_us);
         self.tick_info(now_us);
         self.tick_commands(shard, now_us);
+        self.follow_bricks(shard, now_us);
         self.tick_resync(shard, now_us);
         self.tick_sums(shard, now_us);
         self.tick_rot(now_us);

@@ -124,6 +124,8 @@ impl Inner {
     pub(super) fn adopt_state(&mut self, shard: &Rc<Shard>, state: VolumeState) {
         let before = std::mem::replace(&mut self.options, Options::of(&state));
         self.state = state;
+        self.start_links(shard);
+        self.stop_links();
         self.retain_log();
         self.core.wish_seat(seat_wish(&self.options));
         self.core.retime(&timing(&self.options));

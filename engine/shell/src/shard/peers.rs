@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use rfs_core::consensus::api::{DownCause, Input, Lie, Peer};
+use rfs_core::consensus::api::{DownCause, Input, Lie, Peer, Trust};
 use rfs_model::config::Position;
 use rfs_model::{Index, NodeId, Record, Term};
 
@@ -20,6 +20,38 @@ impl Inner {
                 Caller { me: self.me, volume: shard.volume, secret: Rc::clone(&shard.around.secret) };
             let (addresses, inbox) = (Rc::clone(&shard.around.addresses), Rc::clone(&shard.inbox));
             self.links.entry(peer).or_insert_with(|| Link::start(caller, peer, addresses, inbox));
+        }
+    }
+
+    /// Whether a node has no brick of the volume, as its own state and configuration say.
+    pub(super) fn is_stranger(&self, node: NodeId) -> bool {
+        let named = self.state.bricks.iter().any(|place| place.node == node);
+        let counted = self.core.config().record.configs().any(|config| config.bricks.contains(&node));
+        let whole = !matches!(self.tree, super::TreeState::Resyncing) && self.core.trust() == Trust::Sound;
+        whole && !named && !counted
+    }
+
+    /// Hangs up on those that are no bricks of the volume any more.
+    pub(super) fn stop_links(&mut self) {
+        let bricks = &self.state.bricks;
+        self.links.retain(|peer, link| {
+            let stays = bricks.iter().any(|place| place.node == *peer);
+            if !stays {
+                link.stop();
+            }
+            stays
+        });
+    }
+
+    /// The volume's state names the bricks; the configuration follows it, whoever leads when.
+    pub(super) fn follow_bricks(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        if !self.front.is_leading() {
+            return;
+        }
+        let mut bricks: Vec<NodeId> = self.state.bricks.iter().map(|place| place.node).collect();
+        bricks.sort_unstable();
+        if bricks != self.core.config().record.target().bricks {
+            self.step(shard, now_us, Input::Members { bricks });
         }
     }
 

@@ -57,6 +57,8 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         tracing::warn!("{damage}: it is noted anew");
         life::save_volume(path, &state).map_err(|e| e.to_string())?;
     }
+    let label = tree::read_label(path).map_err(|e| e.to_string())?;
+    let label = label.ok_or_else(|| format!("{} is no brick: it has no label", path.display()))?;
     let options = Options::of(&state);
     let now_us = clock::boottime_us();
     let summary = summary(&found)?;
@@ -118,6 +120,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         summing: super::sums::Summing::default(),
         rot: super::rot::Rot::default(),
         scrub: super::scrub::Scrub::default(),
+        brick: label.brick,
         proposals: Vec::new(),
         commands: Vec::new(),
         leaving: false,

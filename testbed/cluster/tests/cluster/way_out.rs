@@ -189,3 +189,104 @@ fn a_brick_leaves_and_rejoins() {
     r.trees_equal();
     r.umount("client");
 }
+
+fn brick_count(r: &Replica, host: &str) -> usize {
+    status(&r.cluster[host])
+        .map_or(0, |s| s.bricks.iter().filter(|b| ["leader", "in-sync"].contains(&&*b.state)).count())
+}
+
+/// The disk under server2's brick is an empty one; afterwards the old one is put back.
+#[test]
+fn a_disk_is_replaced_and_the_old_one_turned_away() {
+    let r = Replica::of(Cluster::of(&["server1", "server2", "client"]).beside_others(), 2);
+    r.mount("client");
+    r.settled();
+    let client = &r.cluster["client"];
+    client.sh(&format!("mkdir {MOUNT}/dir && echo one > {MOUNT}/dir/file && sync {MOUNT}/dir/file")).ok();
+    r.trees_equal();
+    let brick = "server2:/data/brick";
+    r.cluster["server1"].tools(&["brick", "replace", "datavol", brick, brick]).refused(&["in sync"]);
+    r.cluster["server2"].stop_brickd(Signal::KILL);
+    r.cluster["server2"].sh("mv /data/brick /data/old && mkdir /data/brick").ok();
+    until("the others go on", SOON, || brick_count(&r, "server1") == 1);
+    client.sh(&format!("echo two > {MOUNT}/dir/more && sync {MOUNT}/dir/more")).ok();
+    r.cluster["server2"].start_brickd();
+    let mut recipe = Recipe::of("A disk died");
+    recipe.step(&r.cluster, "rfs-tools brick replace");
+    recipe.done();
+    r.healed(HEALS);
+    r.trees_equal();
+    r.brick_holds("server2", "dir/more", "two\n");
+    // The old disk has a vote of its own, and is nobody.
+    r.cluster["server2"].stop_brickd_gracefully();
+    r.cluster["server2"].sh("mv /data/brick /data/new && mv /data/old /data/brick").ok();
+    r.cluster["server2"].start_brickd();
+    until("it is turned away", SOON, || {
+        r.cluster["server1"].tools(&["heal-status"]).stdout.contains("is not a brick of the volume any more")
+    });
+    r.cluster["server2"].stop_brickd_gracefully();
+    r.cluster["server2"].sh("mv /data/brick /data/old && mv /data/new /data/brick").ok();
+    r.cluster["server2"].start_brickd();
+    r.healed(HEALS);
+    r.trees_equal();
+    r.umount("client");
+}
+
+/// server2 is gone for good; server3 takes its place. Then server2 comes back.
+#[test]
+fn a_server_is_replaced_by_another() {
+    let mut r = Replica::of(Cluster::of(&["server1", "server2", "server3", "client"]).beside_others(), 2);
+    r.mount("client");
+    r.settled();
+    let client = &r.cluster["client"];
+    client.sh(&format!("echo one > {MOUNT}/file && sync {MOUNT}/file")).ok();
+    r.cluster["server2"].stop_brickd(Signal::KILL);
+    until("the others go on", SOON, || brick_count(&r, "server1") == 1);
+    let mut recipe = Recipe::of("A server died");
+    recipe.step(&r.cluster, "rfs-tools brick replace");
+    until("the new one is in sync", HEALS, || brick_count(&r, "server3") == 2);
+    r.bricks = vec!["server1".into(), "server3".into()];
+    r.healed(HEALS);
+    r.trees_equal();
+    r.mount_holds("client", "file", "one\n");
+    // It comes back as it was: nobody asks it, and it lets go of its brick.
+    r.cluster["server2"].start_brickd();
+    until("it has heard", SOON, || {
+        let log =
+            std::fs::read_to_string(r.cluster["server2"].folder().join("rfs-brickd.log")).unwrap_or_default();
+        log.contains("is not a brick of volume datavol any more")
+    });
+    r.cluster["server2"].stop_brickd_gracefully();
+    recipe.step(&r.cluster, "rfs-tools peer detach");
+    recipe.done();
+    // The volume outlives its first server, too.
+    r.cluster["server1"].stop_brickd_gracefully();
+    client.sh(&format!("echo two > {MOUNT}/file && sync {MOUNT}/file")).ok();
+    r.cluster["server1"].start_brickd();
+    r.healed(HEALS);
+    r.trees_equal();
+    r.umount("client");
+}
+
+/// server2 has forgotten who it is: it is a stranger, and its brick another node's.
+#[test]
+fn a_node_without_its_state_directory_gets_its_brick_back() {
+    let r = Replica::of(Cluster::of(&["server1", "server2", "client"]).beside_others(), 2);
+    r.mount("client");
+    r.settled();
+    let client = &r.cluster["client"];
+    client.sh(&format!("echo one > {MOUNT}/file && sync {MOUNT}/file")).ok();
+    r.cluster["server2"].stop_brickd(Signal::KILL);
+    r.cluster["server2"].sh("rm /var/lib/rfs/pool.toml").ok();
+    r.cluster["server2"].start_brickd();
+    until("the others go on", SOON, || brick_count(&r, "server1") == 1);
+    let mut recipe = Recipe::of("A node lost its state directory");
+    recipe.step(&r.cluster, "rfs-tools peer probe");
+    recipe.step(&r.cluster, "rfs-tools brick replace");
+    recipe.done();
+    until("it is in sync", HEALS, || brick_count(&r, "server1") == 2);
+    r.mount_holds("client", "file", "one\n");
+    let copy = r.cluster["server2"].path("/data/new/file");
+    until("the copy is there", SOON, || std::fs::read_to_string(&copy).is_ok_and(|text| text == "one\n"));
+    r.umount("client");
+}

@@ -138,7 +138,8 @@ impl Inner {
             Ok(aside) => aside,
             Err(e) => return self.fail(format!("cannot set aside what the leader lacks: {e}")),
         };
-        let label = Label { state: BrickState::Live, volume: shard.volume, node: self.me, set: 0 };
+        let brick = self.brick;
+        let label = Label { state: BrickState::Live, volume: shard.volume, node: self.me, set: 0, brick };
         let (dir, inbox, shard) = (shard.path.clone(), Rc::clone(&shard.inbox), Rc::clone(shard));
         let state = self.state.clone();
         glommio::spawn_local(async move {

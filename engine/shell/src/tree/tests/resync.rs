@@ -13,8 +13,13 @@ use crate::tree::testing::{Log, Model, Picture, ROOT_ATTR, TERM};
 use crate::tree::{Checked, Copy, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
 
 const ROOT: InodeId = InodeId::ROOT;
-const LABEL: Label =
-    Label { state: BrickState::Live, volume: VolumeId([1; 16]), node: NodeId([2; 16]), set: 0 };
+const LABEL: Label = Label {
+    state: BrickState::Live,
+    volume: VolumeId([1; 16]),
+    node: NodeId([2; 16]),
+    set: 0,
+    brick: rfs_model::BrickId::NIL,
+};
 
 fn wipe(dir: &Path) {
     let mut wipe = Sink::begin(dir, LABEL).unwrap();
