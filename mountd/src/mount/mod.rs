@@ -2,6 +2,7 @@
 
 mod background;
 mod cli;
+mod guardian;
 mod kernel;
 mod local;
 mod logging;

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::background::{self, Herald, Side};
 use super::cli::Cli;
+use super::guardian::Guardian;
 use super::options::MountOptions;
 use super::point::{self, Found};
 use super::source::Source;
@@ -30,6 +31,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 const WINDOW_BYTES: usize = 64 << 20;
 /// Invalidations that may wait for the kernel; more make it drop everything.
 const INVALIDATIONS: usize = 8192;
+
+const UNGUARDED: &str =
+    "a mount that is killed while programs use it may have to be aborted by hand (fusectl)";
 
 /// What is to be mounted.
 enum What {
@@ -95,6 +99,8 @@ fn is_missing(error: std::io::Error) -> bool {
 
 /// Mounts, and serves until the end.
 fn serve(plan: &Plan, herald: Herald) -> ExitCode {
+    // SAFETY: no thread has been started yet.
+    let guardian = unsafe { Guardian::start() }.ok();
     signals::block();
     let log = plan.options.log_file.clone().unwrap_or_else(|| logging::default_path(&plan.point));
     logging::start(&log, &plan.options.log_level);
@@ -110,7 +116,7 @@ fn serve(plan: &Plan, herald: Herald) -> ExitCode {
         }
         Err(unfit) => return herald.refused(&unfit.to_string()),
     }
-    match mount(plan) {
+    match mount(plan, guardian.as_ref()) {
         Ok(mounted) => {
             herald.ready("");
             mounted.stay()
@@ -157,7 +163,7 @@ fn local_origin(plan: &Plan, sockets: &[PathBuf]) -> Result<Origin, String> {
     Ok(Origin { volume, named: vec![Address::Unix(socket)], engine })
 }
 
-fn mount(plan: &Plan) -> Result<Mounted, String> {
+fn mount(plan: &Plan, guardian: Option<&Guardian>) -> Result<Mounted, String> {
     let sockets = local::sockets(plan.cli.state_dir.as_deref());
     let Origin { volume, named, engine } = origin(plan, &sockets)?;
     info!("mounting volume {volume} on {}, asking {}", plan.point.display(), list(&named));
@@ -191,6 +197,11 @@ fn mount(plan: &Plan) -> Result<Mounted, String> {
     let source = format!("{}:/{volume}", host_of(&contact.address));
     let device = kernel::mount(&plan.point, &source, plan.options.flags)
         .map_err(|error| format!("mounting on {}: {error}", plan.point.display()))?;
+    match guardian.map(|guardian| guardian.watch(&plan.point)) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => warn!("{UNGUARDED}: {error}"),
+        None => warn!("{UNGUARDED}"),
+    }
     let mounted = Mounted { net, point: plan.point.clone(), seat, engine, ended: None };
     mounted.answer(device, queue, shared)
 }

@@ -44,6 +44,9 @@ pub fn signal(pid: u32, signal: Signal) {
     }
 }
 
+/// What outlives a mount by a moment: a process of the mount's program, but no mount.
+const GUARDIAN: &str = "rfs-guardian";
+
 /// The PID namespace in which a process lives.
 pub fn pid_namespace(pid: u32) -> Option<String> {
     Some(fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?.to_string_lossy().into_owned())
@@ -56,7 +59,10 @@ pub fn in_namespace(init: u32, command: Option<&str>) -> Vec<u32> {
     let here = |pid: u32| pid != init && pid_namespace(pid).as_deref() == Some(&namespace);
     parents()
         .into_keys()
-        .filter(|&p| here(p) && command.is_none_or(|c| name(p).is_some_and(|n| n == c || runs(p, c))))
+        .filter(|&p| {
+            here(p)
+                && command.is_none_or(|c| name(p).is_some_and(|n| n == c || (runs(p, c) && n != GUARDIAN)))
+        })
         .collect()
 }
 

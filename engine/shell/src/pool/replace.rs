@@ -4,7 +4,7 @@
 //! the configuration follows ([`crate::shard`]). Before it, the new place is looked at; after it, the new brick is made and
 //! runs. Whatever crashes in between, the same command again, with the new brick's name twice, goes on from there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rfs_model::admin::{BrickReport, BrickRole, Reply, Request, VolumeChange, VolumeEntry};
@@ -133,14 +133,14 @@ impl Pool {
         &self,
         volume: VolumeId,
         brick: &str,
-        path: &PathBuf,
+        path: &Path,
     ) -> Result<Vec<PathBuf>, String> {
         let own = self.file().bricks.get(&volume).cloned();
         // What an attempt of this kind left behind is not in the way.
-        self.bricks.abort_brick(BrickSpec { volume, path: path.clone(), id: BrickId::NIL }).await?;
+        self.bricks.abort_brick(BrickSpec { volume, path: path.to_path_buf(), id: BrickId::NIL }).await?;
         let others: Vec<_> =
             self.brick_paths().into_iter().filter(|(at, _)| Some(at) != own.as_ref()).collect();
-        let (brick, path) = (brick.to_owned(), path.clone());
+        let (brick, path) = (brick.to_owned(), path.to_path_buf());
         glommio::executor().spawn_blocking(move || place::check(&brick, &path, &others)).await
     }
 
