@@ -10,7 +10,7 @@
 //! abort does nothing: the descriptor is of that one connection, not of its number.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -74,7 +74,7 @@ fn connection(mountinfo: &str, point: &Path) -> Option<u32> {
         let (device, place) = (words.nth(2)?, words.nth(1)?);
         if place == escaped { device.strip_prefix("0:")?.parse().ok() } else { None }
     };
-    mountinfo.lines().filter_map(of).last()
+    mountinfo.lines().rev().find_map(of)
 }
 
 /// The guardian's life.

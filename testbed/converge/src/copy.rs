@@ -6,12 +6,17 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use rfs_engine::tree::testing::Dice;
 use rfs_engine::tree::{Checked, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
-use rfs_model::label::{BrickState, Label};
+use rfs_model::label::{BrickId, BrickState, Label};
 use rfs_model::resync::Item;
 use rfs_model::{Decode, Encode, Index, InodeId, NodeId, VolumeId};
 
-const LABEL: Label =
-    Label { state: BrickState::Live, volume: VolumeId([1; 16]), node: NodeId([2; 16]), set: 0 };
+const LABEL: Label = Label {
+    state: BrickState::Live,
+    volume: VolumeId([1; 16]),
+    node: NodeId([2; 16]),
+    brick: BrickId::NIL,
+    set: 0,
+};
 /// Copies that are cut short before one is let through, at the most.
 const CUTS: usize = 3;
 /// Items after which a copy may be cut.

@@ -9,8 +9,8 @@ use rfs_cluster::{MOUNT, Replica, Signal, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A program makes a name and waits for the bricks; the mount hears nothing from them and wants the kernel to forget the
-/// directory, which that program has locked. Then it is killed.
+/// Programs change a directory and wait for the bricks; the mount hears nothing from them and wants the kernel to forget the
+/// directory, which one of them has locked. Then it is killed.
 #[test]
 fn a_mount_is_killed_while_it_waits_for_a_locked_directory() {
     let r = Replica::two_beside_others();
@@ -23,7 +23,11 @@ fn a_mount_is_killed_while_it_waits_for_a_locked_directory() {
     for brick in &r.bricks {
         r.cluster[brick].kill(Signal::STOP, BRICKD);
     }
-    let mut program = client.spawn("mkdir", &["mkdir", &format!("{MOUNT}/d/c")]);
+    let scripts = ["mkdir d/c", "mkdir d/c/c", "touch d/a", "mkdir d/e", "rm d/b", "ls d"];
+    let mut programs: Vec<_> = scripts
+        .iter()
+        .map(|s| client.spawn("program", &["sh", "-c", &format!("cd {MOUNT} && {s}")]))
+        .collect();
     let pids = client.pids(MOUNTD);
     assert_eq!(pids.len(), 1);
     until("the mount waits for the directory", SOON, || thread_waits(pids[0]));
@@ -31,7 +35,9 @@ fn a_mount_is_killed_while_it_waits_for_a_locked_directory() {
     until("the process is gone, with all its threads", SOON, || {
         fs::read_dir(format!("/proc/{}/task", pids[0])).map_or(0, Iterator::count) == 0
     });
-    program.wait(SOON);
+    for program in &mut programs {
+        program.wait(SOON);
+    }
     for brick in &r.bricks {
         r.cluster[brick].kill(Signal::CONT, BRICKD);
     }
