@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use rfs_engine::tree::testing::Dice;
 use rfs_engine::tree::{Checked, Fault, Lender, Lent, Limits, Sink, Source, Tree, read_label};
-use rfs_model::label::{BrickId, BrickState, Label};
+use rfs_model::ids::BrickId;
+use rfs_model::label::{BrickState, Label};
 use rfs_model::resync::Item;
 use rfs_model::{Decode, Encode, Index, InodeId, NodeId, VolumeId};
 

@@ -9,6 +9,7 @@ mod answers;
 mod room;
 
 use rfs_engine::tree::{Limits, RootAttr, Sink, Tree};
+use rfs_model::ids::BrickId;
 use rfs_model::label::{BrickState, Label};
 use rfs_model::resync::{Body, Item};
 use rfs_model::{Index, InodeId, NodeId, Term, Timestamp, VolumeId};
@@ -17,8 +18,13 @@ use crate::ops;
 use crate::source::Source;
 use room::Room;
 
-const LABEL: Label =
-    Label { state: BrickState::Live, volume: VolumeId([5; 16]), node: NodeId([1; 16]), set: 0 };
+const LABEL: Label = Label {
+    state: BrickState::Live,
+    volume: VolumeId([5; 16]),
+    node: NodeId([1; 16]),
+    brick: BrickId::NIL,
+    set: 0,
+};
 
 /// The target.
 ///
