@@ -479,6 +479,8 @@ fn a_mount_ends_when_everything_is_durable() {
         mount.fs.client().finish(Duration::from_secs(5)).await.unwrap();
         bricks[0].wait(|script| script.detached).await;
         assert_eq!(bricks[0].script().tree.content("f"), b"x");
+        // What would never get there is not taken either.
+        assert_eq!(mount.append(handle, "y").await, Err(Failure::Ending));
     });
 }
 

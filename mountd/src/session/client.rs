@@ -24,6 +24,8 @@ use crate::transport::{Address, Outbox, Transport};
 
 /// How long the last message may take to leave this machine.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
+/// Between two looks whether all that was taken is durable.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
 /// What a session is begun with.
 #[derive(Clone, Debug)]
@@ -237,6 +239,20 @@ impl Client {
         }
     }
 
+    /// Waits until all that was taken is durable: programs may have been told of a write that is still on its way from the
+    /// kernel's thread to the window.
+    async fn drained(&self) -> Result<(), Failure> {
+        loop {
+            if !self.session.borrow().window().is_empty() {
+                self.sync().await?;
+            }
+            if self.credit.is_whole() {
+                return Ok(());
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+
     /// Waits until some lock was freed, or `at_most`.
     pub async fn lock_freed(&self, at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.lock_freed.notified()).await;
@@ -283,16 +299,14 @@ impl Client {
         }
     }
 
-    /// Waits at most `limit` for all to be durable, then tells the brick that the session may go.
+    /// Takes nothing any more, waits at most `limit` for all that was taken to be durable, then tells the brick that the
+    /// session may go.
     ///
     /// # Errors
     /// [`Failure`]: something retained may be lost.
     pub async fn finish(&self, limit: Duration) -> Result<(), Failure> {
-        let drained = if self.session.borrow().window().is_empty() {
-            Ok(())
-        } else {
-            tokio::time::timeout(limit, self.sync()).await.unwrap_or(Err(Failure::Unconfirmed))
-        };
+        self.credit.close();
+        let drained = tokio::time::timeout(limit, self.drained()).await.unwrap_or(Err(Failure::Unconfirmed));
         self.ending.set(true);
         self.session.borrow_mut().say_goodbye();
         if let Some(outbox) = self.outbox.take() {

@@ -65,6 +65,17 @@ impl Credit {
         share.map_err(|_| Failure::Ending)
     }
 
+    /// Gives no share any more: who asks for one hears that the mount is ending.
+    pub fn close(&self) {
+        self.left.close();
+    }
+
+    /// Nobody has a share.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.left.available_permits() >= self.window()
+    }
+
     /// Less than half of the window is left.
     #[must_use]
     pub fn runs_low(&self) -> bool {
@@ -94,6 +105,17 @@ mod tests {
         assert!(credit.runs_low());
         drop(all);
         assert!(credit.try_take(0).is_some());
+    }
+
+    #[test]
+    fn a_closed_window_gives_nothing_and_knows_when_all_is_back() {
+        let credit = Credit::new(4 << 20);
+        let share = credit.try_take(1 << 20).unwrap();
+        credit.close();
+        assert!(credit.try_take(0).is_none());
+        assert!(!credit.is_whole());
+        drop(share);
+        assert!(credit.is_whole());
     }
 
     #[test]
