@@ -94,6 +94,13 @@ impl Caller {
 
     /// A link of a brick that knows the secret.
     pub fn peer(server: &Server, node: NodeId) -> Self {
+        let (caller, answer) = Self::dial(server, node);
+        assert!(matches!(answer, Some(Hello::Welcome { .. })), "{answer:?}");
+        caller
+    }
+
+    /// Who knows the secret asks for a link; the answer.
+    pub fn dial(server: &Server, node: NodeId) -> (Self, Option<Hello>) {
         let mut caller = Self::connect(server);
         let (volume, nonce) = (server.volume(), [4; 32]);
         caller.hello(&Hello::Peer { versions: VERSIONS.to_vec(), node, volume, nonce });
@@ -109,8 +116,8 @@ impl Caller {
             accepter_nonce: theirs,
         };
         caller.hello(&Hello::Proof { proof: proof(server.secret(), Side::Dial, &handshake) });
-        assert!(matches!(caller.hear_hello(), Some(Hello::Welcome { .. })));
-        caller
+        let answer = caller.hear_hello();
+        (caller, answer)
     }
 
     /// What the daemon does with it is its affair: a connection that it has closed is no error here.

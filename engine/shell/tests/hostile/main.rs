@@ -236,12 +236,17 @@ fn lying_peer(server: &Server) {
         PeerMessage::Vouch { term: Term(u64::from(u32::MAX)), nonce: 0, upto: Index(u64::MAX) },
         PeerMessage::Heartbeat { pulse: pulse(7, 1 << 59) },
     ];
+    let (_, answer) = Caller::dial(server, NodeId([8; 16]));
+    assert!(
+        matches!(answer, Some(Hello::Refused { why: Denial::NoVolume, .. })),
+        "a node without a brick: {answer:?}"
+    );
     for lie in lies {
-        let mut peer = Caller::peer(server, NodeId([8; 16]));
+        let mut peer = Caller::peer(server, server.node());
         peer.send(&frame(FrameKind::Peer, &lie));
         peer.wait_for_end_or(Duration::from_millis(300));
     }
-    let mut peer = Caller::peer(server, NodeId([8; 16]));
+    let mut peer = Caller::peer(server, server.node());
     let flood = frame(FrameKind::Peer, &PeerMessage::ReadIndex { term: Term(1), ticket: 1 });
     let flood = flood.repeat(2_000);
     for _ in 0..crowd(5, 200) {
