@@ -23,6 +23,9 @@ pub fn ci() -> Result<()> {
 /// Packages whose tests wait more than they compute: real processes on hosts of their own, with real timeouts.
 const ON_HOSTS: [&str; 4] = ["rfs-cluster", "rfs-chaos", "rfs-powercut", "rfs-rot"];
 
+/// How many of their clusters live at once: on two processors these were idle for most of the time with two.
+const CLUSTERS: usize = 3;
+
 /// `cargo test`, one profile. `--full` sets `RFS_FULL`, with which the tests take their long forms; what else is said is handed
 /// on. Without it, what runs on hosts and what computes run side by side, the latter with less of a claim to the processors:
 /// timeouts are those of real clusters.
@@ -53,6 +56,7 @@ pub fn test(rest: &[String]) -> Result<()> {
     let mut computing = computing.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
     let mut on_hosts = test(cargo());
     on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(with_hosts));
+    on_hosts.env("RUST_TEST_THREADS", CLUSTERS.to_string());
     let on_hosts = run(&mut on_hosts);
     let computed = computing.wait().context("cargo test")?;
     std::io::copy(&mut File::open(&log)?, &mut std::io::stderr())?;

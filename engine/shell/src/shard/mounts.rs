@@ -221,6 +221,11 @@ impl Mounts {
         self.sessions.clear();
     }
 
+    /// Breaks all connections: mounts come back at once, as after any break, and send again what was not answered.
+    pub fn hang_up_all(&self) {
+        self.conns.values().for_each(|conn| conn.outbox.close());
+    }
+
     /// Sends away those whom `keep` does not know any more.
     pub fn dismiss_unless(&mut self, word: &ToMount, keep: impl Fn(&MountConn) -> bool) {
         let gone: Vec<ConnId> = self.conns.iter().filter(|(_, c)| !keep(c)).map(|(id, _)| *id).collect();

@@ -123,7 +123,12 @@ impl Inner {
     /// Takes over the volume's new state; what its options say holds from here on.
     pub(super) fn adopt_state(&mut self, shard: &Rc<Shard>, state: VolumeState) {
         let before = std::mem::replace(&mut self.options, Options::of(&state));
+        let moved = self.state.bricks != state.bricks;
         self.state = state;
+        if moved {
+            // A mount hears where the bricks are when it is welcomed: one that knows only the old ones has nobody to turn to.
+            self.mounts.hang_up_all();
+        }
         self.start_links(shard);
         self.stop_links();
         self.retain_log();

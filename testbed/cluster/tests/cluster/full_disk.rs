@@ -68,7 +68,8 @@ fn a_volume_without_inodes_says_so_and_can_be_emptied() {
         r.healed(HEALS);
         r.trees_equal();
         sh("rm -r d && rm kept").ok();
-        until("there is room again", HEALS, || free(&sh) >= before);
+        // The log takes a file now and then.
+        until("there is room again", HEALS, || free(&sh) + 20 >= before);
         let leader = r.leader();
         r.cluster[leader].stop_brickd(Signal::TERM);
         r.cluster[leader].start_brickd();
