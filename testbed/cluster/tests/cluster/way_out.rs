@@ -190,6 +190,12 @@ fn a_brick_leaves_and_rejoins() {
     r.umount("client");
 }
 
+/// Whether the brick of that host leads.
+fn leads(r: &Replica, host: &str) -> bool {
+    let status = r.cluster[host].tools(&["heal-status"]).stdout;
+    status.lines().any(|line| line.contains(&format!("{host}:")) && line.contains("leader"))
+}
+
 fn brick_count(r: &Replica, host: &str) -> usize {
     status(&r.cluster[host])
         .map_or(0, |s| s.bricks.iter().filter(|b| ["leader", "in-sync"].contains(&&*b.state)).count())
@@ -208,7 +214,7 @@ fn a_disk_is_replaced_and_the_old_one_turned_away() {
     r.cluster["server1"].tools(&["brick", "replace", "datavol", brick, brick]).refused(&["in sync"]);
     r.cluster["server2"].stop_brickd(Signal::KILL);
     r.cluster["server2"].sh("mv /data/brick /data/old && mkdir /data/brick").ok();
-    until("the others go on", SOON, || brick_count(&r, "server1") == 1);
+    until("the other one goes on", SOON, || brick_count(&r, "server1") == 1 && leads(&r, "server1"));
     client.sh(&format!("echo two > {MOUNT}/dir/more && sync {MOUNT}/dir/more")).ok();
     r.cluster["server2"].start_brickd();
     let mut recipe = Recipe::of("A disk died");
@@ -241,7 +247,7 @@ fn a_server_is_replaced_by_another() {
     let client = &r.cluster["client"];
     client.sh(&format!("echo one > {MOUNT}/file && sync {MOUNT}/file")).ok();
     r.cluster["server2"].stop_brickd(Signal::KILL);
-    until("the others go on", SOON, || brick_count(&r, "server1") == 1);
+    until("the other one goes on", SOON, || brick_count(&r, "server1") == 1 && leads(&r, "server1"));
     let mut recipe = Recipe::of("A server died");
     recipe.step(&r.cluster, "rfs-tools brick replace");
     until("the new one is in sync", HEALS, || brick_count(&r, "server3") == 2);
@@ -279,7 +285,7 @@ fn a_node_without_its_state_directory_gets_its_brick_back() {
     r.cluster["server2"].stop_brickd(Signal::KILL);
     r.cluster["server2"].sh("rm /var/lib/rfs/pool.toml").ok();
     r.cluster["server2"].start_brickd();
-    until("the others go on", SOON, || brick_count(&r, "server1") == 1);
+    until("the other one goes on", SOON, || brick_count(&r, "server1") == 1 && leads(&r, "server1"));
     let mut recipe = Recipe::of("A node lost its state directory");
     recipe.step(&r.cluster, "rfs-tools peer probe");
     recipe.step(&r.cluster, "rfs-tools brick replace");
