@@ -36,7 +36,13 @@ fn mounted<T: Future<Output = ()>>(
     body: impl FnOnce(Mount) -> T,
 ) {
     let ttl = Duration::from_secs(1);
-    let options = Options { attr_ttl: ttl, entry_ttl: ttl, direct_io: false };
+    let options = Options {
+        attr_ttl: ttl,
+        entry_ttl: ttl,
+        absent_ttl: Duration::ZERO,
+        cache_listings: false,
+        direct_io: false,
+    };
     let (sender, invalidations) = sync_channel(64);
     let shared = Shared::new(options, Credit::new(WINDOW), sender);
     let config = ClientConfig {
@@ -70,7 +76,7 @@ fn node(name: &str) -> NewNode {
         umask: 0o022,
         rdev: 0,
         target: Bytes::new(),
-        caller: Caller { uid: 0, gid: 0 },
+        caller: Caller { uid: 0, gid: 0, thread: 5 },
     }
 }
 
@@ -93,7 +99,15 @@ impl Mount {
 
     async fn append(&self, handle: u64, text: &str) -> Result<(), Failure> {
         let data = Bytes::copy_from_slice(text.as_bytes());
-        self.write(WriteRequest { handle, offset: 0, data, flags: libc::O_APPEND, from_mapping: false }).await
+        self.write(WriteRequest {
+            handle,
+            offset: 0,
+            data,
+            flags: libc::O_APPEND,
+            from_mapping: false,
+            strips: false,
+        })
+        .await
     }
 }
 
@@ -127,7 +141,8 @@ fn files_are_made_written_listed_and_read() {
         let fs = &mount.fs;
         let handle = mount.create("a").await;
         let data = Bytes::from_static(b"hello");
-        let request = WriteRequest { handle, offset: 3, data, flags: libc::O_RDWR, from_mapping: false };
+        let request =
+            WriteRequest { handle, offset: 3, data, flags: libc::O_RDWR, from_mapping: false, strips: false };
         mount.write(request).await.unwrap();
         assert_eq!(fs.clone().read(handle, 0, 100).await.unwrap(), &b"\0\0\0hello"[..]);
         fs.clone().flush(handle, 0).await.unwrap();
@@ -136,7 +151,7 @@ fn files_are_made_written_listed_and_read() {
         }
         let again = fs.clone().make(node("b")).await;
         assert_eq!(again, Err(Refusal::Exists.into()));
-        let dir = fs.clone().opendir(ROOT).await.unwrap();
+        let dir = fs.clone().opendir(ROOT).await.unwrap().handle;
         let (mut names, position) = (Vec::new(), Cell::new(2));
         for room in [1, 3, 1, 2, 2, 2] {
             let mut left = room;
@@ -234,6 +249,17 @@ fn a_leader_that_steps_down_is_left() {
 }
 
 #[test]
+fn a_question_that_nobody_answers_just_now_is_asked_again() {
+    let bricks = bricks(1);
+    mounted(&bricks, None, async |mount| {
+        mount.create("f").await;
+        bricks[0].set(|script| script.leaderless = 3);
+        mount.fs.clone().lookup(ROOT, Bytes::from_static(b"f")).await.unwrap();
+        assert_eq!(bricks[0].script().leaderless, 0);
+    });
+}
+
+#[test]
 fn a_full_window_makes_writers_wait_and_loses_nothing() {
     let bricks = bricks(1);
     mounted(&bricks, None, async |mount| {
@@ -248,6 +274,7 @@ fn a_full_window_makes_writers_wait_and_loses_nothing() {
                 data,
                 flags: libc::O_RDWR,
                 from_mapping: false,
+                strips: false,
             })
         };
         for n in 0..3 {
@@ -337,7 +364,7 @@ fn an_expired_session_voids_handles_and_nothing_is_done_twice() {
         });
         assert_eq!(mount.append(handle, "x").await, Err(Failure::Expired));
         let entry = mount.fs.clone().lookup(ROOT, Bytes::from_static(b"f")).await.unwrap();
-        let caller = Caller { uid: 0, gid: 0 };
+        let caller = Caller { uid: 0, gid: 0, thread: 5 };
         let number = entry.attr.id.number();
         let opening = mount.fs.clone().open(number, libc::O_RDWR, caller);
         let (_, opened) = tokio::join!(mount.drops(number), opening);
@@ -360,7 +387,14 @@ fn a_refused_write_is_told_by_the_next_call_and_dropped_from_the_kernels_cache()
             script.say.push(ToMount::Refused { seq, why: Refusal::NoSpace });
         });
         let data = Bytes::from_static(b"abc");
-        let request = WriteRequest { handle, offset: 10, data, flags: libc::O_RDWR, from_mapping: false };
+        let request = WriteRequest {
+            handle,
+            offset: 10,
+            data,
+            flags: libc::O_RDWR,
+            from_mapping: false,
+            strips: false,
+        };
         // The refusal may overtake the write: then it is of nothing yet, and is said again.
         mount.write(request).await.unwrap();
         bricks[0].wait(|script| script.heard.len() >= 2).await;
@@ -429,7 +463,7 @@ fn an_open_waits_until_the_kernel_holds_nothing_older() {
     mounted(&bricks, None, async |mount| {
         let handle = mount.create("f").await;
         let inode = mount.shared.files().get(handle).unwrap().inode.clone();
-        let caller = Caller { uid: 0, gid: 0 };
+        let caller = Caller { uid: 0, gid: 0, thread: 5 };
         let open = async || mount.fs.clone().open(inode.number, libc::O_RDONLY, caller).await.unwrap();
         assert!(open().await.keep_pages, "nothing has changed: nobody is waited for");
         bricks[0].set(|script| {

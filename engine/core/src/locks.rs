@@ -52,6 +52,13 @@ impl Locks {
         self.held(id).iter().any(|h| h.owner == owner && overlap(h.range, range))
     }
 
+    /// Whether a range can be set so that the table stays one that [`Locks::from_all`] takes.
+    #[must_use]
+    pub fn may_set(&self, id: InodeId, owner: LockOwner, range: LockRange) -> bool {
+        // It may cut another in two.
+        self.conflict(id, owner, range).is_none() && self.held(id).len() + 2 <= 2 * RANGES_PER_INODE
+    }
+
     /// Takes, changes or frees a range. Conflicts were ruled out when the record was made. True when something that was
     /// held became weaker or free, so that waiters may try again.
     pub fn set(&mut self, id: InodeId, owner: LockOwner, range: LockRange) -> bool {
@@ -135,7 +142,7 @@ impl Locks {
         let mut locks = Self::default();
         for (id, held) in all {
             let sound = held.range.kind != LockKind::Unlock && held.range.start <= held.range.end;
-            let full = locks.held(id).len() > 2 * RANGES_PER_INODE;
+            let full = locks.held(id).len() >= 2 * RANGES_PER_INODE;
             if !sound || full || locks.conflict(id, held.owner, held.range).is_some() {
                 return None;
             }
@@ -273,5 +280,22 @@ mod tests {
     fn a_snapshot_with_a_conflict_is_no_table() {
         let held = |n| (FILE, Held { owner: who(n), range: range(Exclusive, 0, 9) });
         assert_eq!(Locks::from_all(vec![held(1), held(2)]), None);
+    }
+
+    #[test]
+    fn what_may_be_set_can_be_read_back() {
+        let mut locks = Locks::default();
+        locks.set(FILE, who(1), range(Exclusive, 0, 9));
+        assert!(!locks.may_set(FILE, who(2), range(Shared, 5, 5)));
+        assert!(locks.may_set(FILE, who(2), range(Unlock, 5, 5)));
+        assert!(locks.may_set(FILE, who(1), range(Shared, 5, 5)));
+        let mut locks = Locks::default();
+        let mut at = 0;
+        while locks.may_set(FILE, who(1), range(Shared, at, at)) {
+            locks.set(FILE, who(1), range(Shared, at, at));
+            at += 2;
+        }
+        assert_eq!(locks.held(FILE).len(), 2 * RANGES_PER_INODE - 1);
+        assert_eq!(Locks::from_all(locks.all()), Some(locks));
     }
 }

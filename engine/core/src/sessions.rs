@@ -48,7 +48,7 @@ impl Outcome {
             | Op::Reap { id }
             | Op::Lock { id, .. }
             | Op::Unlock { id, .. } => Self::Done { id: *id, offset: 0, attr: false },
-            Op::SessionOpen { .. } | Op::SessionClose {} => Self::NOTHING,
+            Op::SessionOpen { .. } | Op::SessionClose {} | Op::Compare { .. } => Self::NOTHING,
         }
     }
 }
@@ -125,7 +125,9 @@ impl Session {
     fn apply(&mut self, index: Index, stamped: &Stamped) -> Result<(), SessionFault> {
         self.forget(stamped.lowest_kept);
         let (seq, next) = (stamped.seq, self.next());
-        if seq < next || seq.0 - next.0 >= SESSION_RESULTS as u64 {
+        let limit = SESSION_RESULTS as u64;
+        // A leader lets no mount go so far from what it keeps.
+        if seq < next || seq.0 - next.0 >= limit || seq.0 - self.first.0 >= 2 * limit {
             return Err(SessionFault::Order(index, seq, next));
         }
         // Between two records lie requests that were refused, and successes that changed nothing.
@@ -163,7 +165,7 @@ impl Decode for Session {
         let (name, first) = (Bytes::decode(r)?, Seq::decode(r)?);
         let results: Vec<Recorded> = r.list()?;
         let limit = SESSION_RESULTS as u64;
-        if results.len() as u64 > 2 * limit || first.0 > u64::MAX - 4 * limit {
+        if results.len() as u64 > 2 * limit || first > Seq::LIMIT.next() {
             return Err(DecodeError::TooLarge { what: "a session", value: results.len() as u64, limit });
         }
         if !results.is_sorted_by_key(|r| r.index) {
@@ -273,6 +275,23 @@ mod tests {
         assert_eq!(outcome(4), Some(Outcome::Done { id: InodeId::ROOT, offset: 7, attr: false }));
         assert_eq!((outcome(0), outcome(5)), (None, None));
         assert_eq!(session.next(), Seq(5));
+    }
+
+    #[test]
+    fn what_is_taken_in_can_be_read_back() {
+        let far = SESSION_RESULTS as u64 - 1;
+        let last = Seq::LIMIT.0;
+        for (steps, whole) in [
+            (&[(1, 1), (far, 1), (2 * far, 1)][..], true),
+            (&[(far, 1), (2 * far, 1), (2 * far + 3, 1)], false),
+            (&[(last, last)], true),
+        ] {
+            let mut s = opened();
+            let mut apply =
+                |(seq, lowest): &(u64, u64)| s.apply(Index(*seq), &stamped(*seq, *lowest, &[], write(0)));
+            assert_eq!(steps.iter().try_for_each(&mut apply).is_ok(), whole, "{steps:?}");
+            assert_eq!(Sessions::from_all(&s.encoded().into()), Ok(s), "{steps:?}");
+        }
     }
 
     #[test]

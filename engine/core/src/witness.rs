@@ -18,6 +18,8 @@ use rfs_model::peer::{Candidacy, Verdict, WitnessReply, WitnessRequest};
 use rfs_model::register::Register;
 use rfs_model::{SeatId, Term};
 
+use crate::consensus::api::Mutations;
+
 /// What must be done about a request, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -35,7 +37,7 @@ pub struct Witness {
     /// The term of the leader to whom the promise was made.
     held_for: Term,
     released: bool,
-    forgets: bool,
+    mutations: Mutations,
 }
 
 impl Witness {
@@ -44,7 +46,7 @@ impl Witness {
     #[must_use]
     pub fn new(register: Register, hold_us: u64, now_us: u64) -> Self {
         let (held_until_us, held_for) = (now_us + hold_us, register.term);
-        Self { register, hold_us, held_until_us, held_for, released: false, forgets: false }
+        Self { register, hold_us, held_until_us, held_for, released: false, mutations: Mutations::default() }
     }
 
     #[must_use]
@@ -63,10 +65,10 @@ impl Witness {
         self.released
     }
 
-    /// For proofs that the simulator finds faults: configurations are not remembered.
+    /// For proofs that the simulator finds faults.
     #[doc(hidden)]
-    pub fn forget_configurations(&mut self) {
-        self.forgets = true;
+    pub fn mutate(&mut self, mutations: Mutations) {
+        self.mutations = mutations;
     }
 
     pub fn step(&mut self, now_us: u64, request: WitnessRequest) -> Answer {
@@ -116,13 +118,13 @@ impl Witness {
 
     fn store(&mut self, term: Term, entry: ConfigEntry) -> WitnessReply {
         let offered = entry.at;
-        if term >= self.register.term && entry.record.problem().is_none() && !self.forgets {
+        if term >= self.register.term && entry.record.problem().is_none() && !self.mutations.witness_forgets {
             self.see_term(term);
             if term > self.register.stored_in || entry.at >= self.stored_at() {
                 (self.register.stored_in, self.register.config) = (term, Some(entry));
             }
         }
-        let at = if self.forgets { offered } else { self.stored_at() };
+        let at = if self.mutations.witness_forgets { offered } else { self.stored_at() };
         WitnessReply::Stored { term: self.register.term, at }
     }
 

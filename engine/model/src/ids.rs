@@ -66,6 +66,11 @@ impl Index {
     pub const LIMIT: Self = Self(1 << 60);
 }
 
+impl Seq {
+    /// No mount asks for so much, for the same reason.
+    pub const LIMIT: Self = Self(1 << 60);
+}
+
 impl Term {
     pub const ZERO: Self = Self(0);
     /// Numbers of terms end here: an election a second for 136 years.
@@ -252,6 +257,12 @@ impl InodeId {
     pub const NIL: Self = Self { term: Term::ZERO, index: Index::ZERO };
 
     const INDEX_BITS: u32 = 42;
+
+    /// Whether a record of any log can have created it.
+    #[must_use]
+    pub fn is_believable(&self) -> bool {
+        self.term.is_believable() && self.index <= Index::LIMIT
+    }
 
     /// The 64-bit inode number that programs see: stable across failover and remount, 1 for the root.
     ///

@@ -57,6 +57,9 @@ pub struct Allocate {
 }
 layout!(Allocate { mode, offset, len });
 
+/// Inodes that one [`Op::Compare`] names at the most.
+pub const COMPARE_IDS: usize = 1024;
+
 /// One outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -149,6 +152,11 @@ pub enum Op {
     },
     /// A session ends, with its results and locks.
     SessionClose {},
+    /// The leader's kernel has died: these files may show on its disk what no log tells of any more. Every other brick
+    /// compares what it has of them with the leader's. At most [`COMPARE_IDS`].
+    Compare {
+        ids: Vec<InodeId>,
+    },
 }
 tagged!(Op, "an operation", {
     1 => Make { id, parent, name, kind, mode, uid, gid, rdev, target, acl_access, acl_default },
@@ -166,6 +174,7 @@ tagged!(Op, "an operation", {
     13 => Unlock { id, owner },
     14 => SessionOpen { name },
     15 => SessionClose {},
+    16 => Compare { ids },
 });
 
 /// The payload of a record of kind [`RecordKind::Op`](crate::RecordKind::Op): an outcome and whose request it was.

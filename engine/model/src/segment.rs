@@ -98,6 +98,8 @@ pub enum SegmentProblem {
     Field(DecodeError),
     #[error("a size of {0} bytes is out of bounds")]
     Size(u64),
+    #[error("the record before the first makes no sense")]
+    Before,
 }
 
 impl SegmentHeader {
@@ -146,6 +148,11 @@ impl SegmentHeader {
         let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.bytes);
         let indexes = self.first > Index::ZERO && self.first <= Index::LIMIT && self.floor <= Index::LIMIT;
         let known = indexes && (1..=GENERATION_MAX).contains(&self.generation);
+        // Before the first record of all there is none.
+        let nothing = self.before_term == Term(0) && self.before_chain == 0;
+        if !self.before_term.is_believable() || (self.first == Index(1) && !nothing) {
+            return Some(SegmentProblem::Before);
+        }
         (!fits || !known || !self.bytes.is_multiple_of(DATA_OFFSET))
             .then_some(SegmentProblem::Size(self.bytes))
     }
@@ -199,5 +206,18 @@ mod tests {
         let bytes = sample().to_bytes(Side::Copy);
         assert_eq!(SegmentHeader::from_bytes(&bytes, Side::Segment), Err(SegmentProblem::Magic));
         assert_eq!(SegmentHeader::from_bytes(&[0; 64], Side::Segment), Err(SegmentProblem::Blank));
+    }
+
+    #[test]
+    fn before_the_first_record_of_all_there_is_none() {
+        let header = |first, term, chain| {
+            let before = SegmentHeader { before_term: Term(term), before_chain: chain, ..sample() };
+            SegmentHeader { first: Index(first), ..before }.problem()
+        };
+        assert_eq!(header(1, 0, 0), None);
+        assert_eq!(header(1, 1, 0), Some(SegmentProblem::Before));
+        assert_eq!(header(1, 0, 7), Some(SegmentProblem::Before));
+        assert_eq!(header(2, 1, 7), None);
+        assert_eq!(header(2, u64::MAX, 7), Some(SegmentProblem::Before));
     }
 }

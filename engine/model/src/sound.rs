@@ -2,9 +2,9 @@
 //! comes from a liar, and no brick takes it into its log, or carries it out.
 
 use crate::attr::{FileKind, SetAttr};
-use crate::ids::{Index, InodeId};
+use crate::ids::{InodeId, Seq};
 use crate::limits::{FILE_BYTES, NAME_BYTES, SESSION_RESULTS, SYMLINK_BYTES, XATTR_BYTES};
-use crate::op::{Op, Stamped};
+use crate::op::{COMPARE_IDS, Op, Stamped};
 
 /// Longest name of an extended attribute, bytes.
 const XATTR_NAME_BYTES: usize = 255;
@@ -23,7 +23,7 @@ impl Stamped {
     /// What is wrong with the record.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        let numbered = self.seq.0 < u64::MAX
+        let numbered = self.seq <= Seq::LIMIT
             && (self.lowest_kept <= self.seq || self.seq.0 == 0)
             && self.refused.len() <= SESSION_RESULTS;
         unless(numbered, "a request's numbers make no sense")
@@ -33,7 +33,9 @@ impl Stamped {
 }
 
 impl Op {
-    fn problem(&self) -> Problem {
+    /// What is wrong with the outcome.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
         match self {
             Self::Make { id, parent, name, target, kind, uid, gid, .. } => {
                 let owned = *uid != u32::MAX && *gid != u32::MAX;
@@ -73,14 +75,16 @@ impl Op {
             Self::Unlock { id, .. } => ids(&[*id]),
             Self::SessionOpen { name } => unless(name.len() <= NAME_BYTES, "a session's name is too long"),
             Self::SessionClose {} => None,
+            Self::Compare { ids: all } => {
+                ids(all).or_else(|| unless(all.len() <= COMPARE_IDS, "too many inodes to compare at once"))
+            }
         }
     }
 }
 
 /// Identities of inodes; those beyond are the brick's own.
 fn ids(ids: &[InodeId]) -> Problem {
-    let good = |id: &InodeId| id.term.is_believable() && id.index <= Index::LIMIT;
-    unless(ids.iter().all(good), "an inode's identity makes no sense")
+    unless(ids.iter().all(InodeId::is_believable), "an inode's identity makes no sense")
 }
 
 /// Identities of inodes that have names: the root has none.
@@ -98,8 +102,14 @@ fn place(parent: InodeId, name: &[u8]) -> Problem {
     unless(plain && !own, "a name that nothing can have")
 }
 
+/// Whether a file may have data there.
+#[must_use]
+pub fn fits(offset: u64, len: u64) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= FILE_BYTES)
+}
+
 fn within(offset: u64, len: u64) -> Problem {
-    unless(offset.checked_add(len).is_some_and(|end| end <= FILE_BYTES), "a file would be too large")
+    unless(fits(offset, len), "a file would be too large")
 }
 
 fn attributes(set: &SetAttr) -> Problem {
@@ -118,7 +128,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::ids::{Seq, SessionId, Term};
+    use crate::ids::{Index, SessionId, Term};
     use crate::op::Fate;
 
     fn stamped(op: Op) -> Stamped {

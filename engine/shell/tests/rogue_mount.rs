@@ -170,6 +170,28 @@ fn a_mount_without_restraint_waits_at_its_socket() {
 
 /// 1 GiB of answers. They are taken only when the brick has had the time to make all that it makes by itself: that which
 /// many questions of another mount need.
+/// What a dead mount's machine still has to send must not come late. A mount that beats may say nothing else for ever.
+#[test]
+fn a_mount_that_says_nothing_loses_its_connection() {
+    let (engine, _dir) = engine();
+    let (mut silent, mut beats) = (Rogue::attach(&engine, 1), Rogue::attach(&engine, 2));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                beats.say(&ToBrick::Beat { lowest_kept: Seq(1) });
+                std::thread::sleep(Duration::from_millis(250));
+            }
+        });
+        let ends = std::time::Instant::now();
+        while silent.stream.read(&mut silent.buffer).is_ok_and(|n| n > 0) {}
+        over.store(true, Ordering::Relaxed);
+        assert!(ends.elapsed() < Duration::from_secs(30), "it took {:?}", ends.elapsed());
+    });
+    beats.mutate(Mutation::Void {});
+    beats.done();
+}
+
 fn asks_and_does_not_listen(rogue: &mut Rogue, other: &mut Rogue, id: InodeId) {
     const ANSWERS: u64 = 8192;
     const LEN: usize = 128 * 1024;

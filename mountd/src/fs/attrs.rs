@@ -4,31 +4,58 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rfs_model::Attr;
 use rfs_model::client::{Answer, Mutation, Query, SetTime, Statfs, WantAttr};
+use rfs_model::{Attr, InodeId};
 
-use super::{Entry, Fs};
+use super::{Entry, Fs, Inode};
 use crate::session::Failure;
+
+/// How long the kernel may believe the root's attributes at the most.
+const ROOT_TTL: Duration = Duration::from_secs(1);
 
 impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn lookup(self: Rc<Self>, parent: u64, name: Bytes) -> Result<Entry, Failure> {
-        let dir = self.slot(parent, &name)?;
+        let attr = self.find(parent, &name).await?;
+        Ok(self.entry(parent, name, attr)?.0)
+    }
+
+    /// What a name stands for. The kernel is not told.
+    pub(super) async fn find(&self, parent: u64, name: &Bytes) -> Result<Attr, Failure> {
+        let dir = self.slot(parent, name)?;
         match self.client.ask(Query::Lookup { parent: dir.id, name: name.clone() }).await? {
-            Answer::Attr { attr } => Ok(self.entry(parent, name, attr)?.0),
+            Answer::Attr { attr } => Ok(attr),
             _ => Err(Failure::Nonsense),
         }
     }
 
+    /// Of a directory the kernel asks after each listing, since that might have changed its atime: while nothing changes at
+    /// all, the answer is the last one, for as long as the kernel might have believed that.
+    ///
     /// # Errors
     /// [`Failure`].
     pub async fn getattr(self: Rc<Self>, number: u64) -> Result<(Attr, Duration), Failure> {
         let inode = self.inode(number)?;
+        let moment = self.moment();
+        let known = inode.told(moment).filter(|_| !self.shared.attr_ttl().is_zero());
+        if let Some(attr) = known {
+            return Ok((attr, self.attr_ttl(&inode)));
+        }
         match self.client.ask(Query::GetAttr { id: inode.id }).await? {
-            Answer::Attr { attr } => Ok((attr, self.shared.attr_ttl())),
+            Answer::Attr { attr } => {
+                inode.tell(attr, moment);
+                inode.size_told(attr.size);
+                Ok((attr, self.attr_ttl(&inode)))
+            }
             _ => Err(Failure::Nonsense),
         }
+    }
+
+    /// Who looks at a mount's root wants to know whether it lives.
+    fn attr_ttl(&self, inode: &Inode) -> Duration {
+        let ttl = self.shared.attr_ttl();
+        if inode.id == InodeId::ROOT { ttl.min(ROOT_TTL) } else { ttl }
     }
 
     /// # Errors
@@ -47,8 +74,12 @@ impl Fs {
         }
         inode.attributes_unknown();
         let done = self.client.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
+        inode.attributes_unknown();
         match done.attr {
-            Some(attr) => Ok((attr, self.shared.attr_ttl())),
+            Some(attr) => {
+                inode.size_told(attr.size);
+                Ok((attr, self.shared.attr_ttl()))
+            }
             None => self.getattr(number).await,
         }
     }

@@ -38,6 +38,10 @@ impl Fs {
     pub async fn fsync(self: Rc<Self>, handle: u64) -> Result<(), Failure> {
         let file = self.file(handle)?;
         let synced = self.client.sync().await;
+        if file.writes() {
+            // A refusal leaves no record to be synced, and may come after the word that all is durable.
+            self.client.settled(file.inode.last_write()).await?;
+        }
         file.take_failure()?;
         synced
     }

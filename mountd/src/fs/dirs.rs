@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use rfs_model::Seq;
 use rfs_model::client::{Answer, DirEntry, Query};
 
+use super::inode::Moment;
 use super::{Entry, Fs, Inode};
 use crate::session::Failure;
 
@@ -22,6 +22,8 @@ const DOTS: u64 = 2;
 pub struct Listed {
     pub entry: DirEntry,
     pub position: u64,
+    /// When it was told.
+    moment: Moment,
 }
 
 pub(super) struct OpenDir {
@@ -38,16 +40,28 @@ struct Listing {
     batch_at: usize,
     end: bool,
     /// When the batch was told: it is of no use once anything has changed.
-    told: Option<(Seq, u64)>,
+    told: Option<Moment>,
+}
+
+/// An open directory, and how the kernel is to treat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedDir {
+    pub handle: u64,
+    /// The kernel may make a listing of its own, and keep it.
+    pub cache: bool,
+    /// The one that it has is still right.
+    pub keep: bool,
 }
 
 impl Fs {
     /// # Errors
     /// [`Failure`].
-    pub async fn opendir(self: Rc<Self>, number: u64) -> Result<u64, Failure> {
+    pub async fn opendir(self: Rc<Self>, number: u64) -> Result<OpenedDir, Failure> {
         let inode = self.inode(number)?;
+        let cache = self.shared.options().cache_listings && self.shared.trusted();
+        let keep = cache && inode.keeps_listing();
         let dir = OpenDir { inode, listing: Mutex::default() };
-        Ok(self.dirs.borrow_mut().insert(Arc::new(dir)))
+        Ok(OpenedDir { handle: self.dirs.borrow_mut().insert(Arc::new(dir)), cache, keep })
     }
 
     /// # Errors
@@ -74,8 +88,9 @@ impl Fs {
             self.fetch(&dir, at, plus).await?;
         }
         let mut listing = dir.listing();
+        let moment = listing.told.unwrap_or_default();
         while let Some(entry) = listing.batch.pop_front() {
-            let listed = Listed { entry, position: at as u64 + 1 + DOTS };
+            let listed = Listed { entry, position: at as u64 + 1 + DOTS, moment };
             if give(&listed) {
                 listing.batch.push_front(listed.entry);
                 break;
@@ -84,10 +99,6 @@ impl Fs {
             at += 1;
         }
         Ok(())
-    }
-
-    fn moment(&self) -> (Seq, u64) {
-        (self.client.last(), self.shared.changes())
     }
 
     async fn fetch(&self, dir: &OpenDir, at: usize, plus: bool) -> Result<(), Failure> {
@@ -112,9 +123,11 @@ impl Fs {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn listed_entry(&self, dir: u64, listed: &DirEntry) -> Result<Option<Entry>, Failure> {
-        let Some(attr) = listed.attr else { return Ok(None) };
-        Ok(Some(self.entry(dir, listed.name.clone(), attr)?.0))
+    pub fn listed_entry(&self, dir: u64, listed: &Listed) -> Result<Option<Entry>, Failure> {
+        let Some(attr) = listed.entry.attr else { return Ok(None) };
+        let (entry, inode) = self.entry(dir, listed.entry.name.clone(), attr)?;
+        inode.tell(attr, listed.moment);
+        Ok(Some(entry))
     }
 }
 
@@ -126,7 +139,7 @@ impl OpenDir {
 
 impl Listing {
     /// True when what has been told is still good to go on with at entry `at`; else it is dropped.
-    fn prepare(&mut self, at: usize, moment: (Seq, u64), plus: bool) -> bool {
+    fn prepare(&mut self, at: usize, moment: Moment, plus: bool) -> bool {
         let fresh = self.told == Some(moment) && self.batch_at == at;
         let complete = !plus || self.batch.front().is_none_or(|entry| entry.attr.is_some());
         let good = fresh && complete && (self.end || !self.batch.is_empty());

@@ -41,6 +41,12 @@ impl OpenFile {
     pub fn writes(&self) -> bool {
         self.flags & libc::O_ACCMODE != libc::O_RDONLY
     }
+
+    /// It was opened to append.
+    #[must_use]
+    pub fn appends(&self) -> bool {
+        self.flags & libc::O_APPEND != 0 && self.writes()
+    }
 }
 
 /// Things by handle. As many as programs have open.
@@ -67,6 +73,11 @@ impl<T> Handles<T> {
     /// [`Failure::BadHandle`].
     pub fn get(&self, handle: u64) -> Result<Arc<T>, Failure> {
         self.open.get(&handle).cloned().ok_or(Failure::BadHandle)
+    }
+
+    /// Whether one of them is so.
+    pub fn any(&self, is: impl FnMut(&Arc<T>) -> bool) -> bool {
+        self.open.values().any(is)
     }
 
     /// # Errors

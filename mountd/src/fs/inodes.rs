@@ -1,122 +1,47 @@
-//! Inodes that the kernel knows, and what this mount knows of each.
+//! Inodes that the kernel knows.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
 
-use bytes::Bytes;
-use rfs_model::{Index, InodeId, Seq};
+use rfs_model::attr::FileKind;
+use rfs_model::{Attr, InodeId, Timestamp};
 
-/// Extended attributes whose absence is remembered: the kernel asks for them before writes and permission checks.
-pub const ASKED_OFTEN: [&[u8]; 3] =
-    [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+use super::inode::Inode;
+use super::names::{Names, Place};
 
-/// What this mount knows of one inode. Shared with open handles.
-#[derive(Debug)]
-pub struct Inode {
-    pub number: u64,
-    pub id: InodeId,
-    /// This session's newest write to it; 0: none.
-    last_write: AtomicU64,
-    /// Bit n: it certainly has no `ASKED_OFTEN[n]`.
-    absent: AtomicU8,
-    /// The version that it had when all pages that the kernel may hold were dropped or found valid; 0: unknown.
-    pages: AtomicU64,
-    /// Owners that may hold locks on it by this session.
-    lockers: Mutex<BTreeSet<u64>>,
-}
-
-impl Inode {
-    fn new(id: InodeId) -> Self {
-        Self {
-            number: id.number(),
-            id,
-            last_write: AtomicU64::default(),
-            absent: AtomicU8::default(),
-            pages: AtomicU64::default(),
-            lockers: Mutex::default(),
-        }
-    }
-
-    pub fn wrote(&self, seq: Seq) {
-        self.last_write.fetch_max(seq.0, Ordering::Relaxed);
-    }
-
-    #[must_use]
-    pub fn last_write(&self) -> Seq {
-        Seq(self.last_write.load(Ordering::Relaxed))
-    }
-
-    fn bit(name: &[u8]) -> u8 {
-        ASKED_OFTEN.iter().position(|asked| *asked == name).map_or(0, |n| 1 << n)
-    }
-
-    /// True only when it is certain that the inode has no such attribute.
-    #[must_use]
-    pub fn lacks(&self, name: &[u8]) -> bool {
-        self.absent.load(Ordering::Relaxed) & Self::bit(name) != 0
-    }
-
-    pub fn found_lacking(&self, name: &[u8]) {
-        self.absent.fetch_or(Self::bit(name), Ordering::Relaxed);
-    }
-
-    /// Attributes may have been set.
-    pub fn attributes_unknown(&self) {
-        self.absent.store(0, Ordering::Relaxed);
-    }
-
-    /// The version of which all pages are that the kernel holds, and its size; 0: unknown.
-    #[must_use]
-    pub fn pages(&self) -> Index {
-        Index(self.pages.load(Ordering::Relaxed))
-    }
-
-    /// The kernel holds nothing older.
-    pub fn pages_are_of(&self, version: Index) {
-        self.pages.store(version.0, Ordering::Relaxed);
-    }
-
-    pub fn pages_unknown(&self) {
-        self.pages.store(0, Ordering::Relaxed);
-    }
-
-    pub fn locked_by(&self, owner: u64) {
-        self.lockers.lock().expect("no holder panics").insert(owner);
-    }
-
-    /// True when this owner may have had locks.
-    pub fn unlocked_by(&self, owner: u64) -> bool {
-        self.lockers.lock().expect("no holder panics").remove(&owner)
-    }
-
-    /// The session has begun anew: what was true of the one before is not of this one.
-    fn forget_session(&self) {
-        self.last_write.store(0, Ordering::Relaxed);
-        self.lockers.lock().expect("no holder panics").clear();
-    }
-}
+/// More than these are not told from each other.
+const MANY_PLACES: usize = 64;
 
 #[derive(Debug)]
 struct Row {
     inode: Arc<Inode>,
     /// How often the kernel was told of it, less how often it forgot.
     lookups: u64,
-    /// Names under which the kernel may have it cached: parent's number, and name.
-    places: Vec<(u64, Bytes)>,
+    /// Where the kernel may have it cached.
+    places: Vec<Place>,
+    /// The time of its last change when it was certainly at all its places.
+    changed: Timestamp,
+}
+
+impl Row {
+    fn new(id: InodeId) -> Row {
+        let changed = Timestamp { secs: 0, nanos: 0 };
+        Row { inode: Arc::new(Inode::new(id)), lookups: 0, places: Vec::new(), changed }
+    }
 }
 
 /// All inodes that the kernel may name. As large as the kernel's own cache, since it says when it forgets.
 #[derive(Debug)]
 pub struct Inodes {
     rows: HashMap<u64, Row>,
+    names: Names,
 }
 
 impl Default for Inodes {
     fn default() -> Self {
-        let inode = Arc::new(Inode::new(InodeId::ROOT));
-        let root = Row { inode, lookups: 1, places: Vec::new() };
-        Self { rows: HashMap::from([(InodeId::ROOT.number(), root)]) }
+        let root = Row { lookups: 1, ..Row::new(InodeId::ROOT) };
+        Self { rows: HashMap::from([(InodeId::ROOT.number(), root)]), names: Names::default() }
     }
 }
 
@@ -131,37 +56,100 @@ impl Inodes {
         self.get(id.number()).filter(|inode| inode.id == id)
     }
 
-    /// The kernel is about to be told that `name` in `parent` is `id`. `None`: another inode that is still in use has the
-    /// same number.
-    pub fn remember(&mut self, id: InodeId, parent: u64, name: Bytes) -> Option<Arc<Inode>> {
-        let new = || Row { inode: Arc::new(Inode::new(id)), lookups: 0, places: Vec::new() };
-        let row = self.rows.entry(id.number()).or_insert_with(new);
-        if row.inode.id != id {
+    /// The kernel is about to be told that an inode is there. `None`: another inode that is still in use has the same number.
+    pub fn remember(&mut self, attr: &Attr, place: Place) -> Option<Arc<Inode>> {
+        let number = attr.id.number();
+        let row = self.rows.entry(number).or_insert_with(|| Row::new(attr.id));
+        if row.inode.id != attr.id {
             return None;
         }
         row.lookups += 1;
-        if !row.places.iter().any(|place| place.0 == parent && place.1 == name) {
-            row.places.push((parent, name));
+        if row.places.is_empty() || row.places == [place.clone()] {
+            row.changed = attr.ctime;
         }
-        Some(row.inode.clone())
+        let inode = row.inode.clone();
+        let before = self.names.tell(place.clone(), number);
+        if before != Some(number) {
+            row.places.push(place.clone());
+            if let Some(before) = before {
+                self.leave(before, &place);
+            }
+        }
+        Some(inode)
+    }
+
+    fn leave(&mut self, number: u64, place: &Place) {
+        if let Some(row) = self.rows.get_mut(&number)
+            && let Some(at) = row.places.iter().position(|known| known == place)
+        {
+            row.places.swap_remove(at);
+        }
+    }
+
+    /// Other places where the kernel may have the inode that is found here, and that it may have left since. None where there
+    /// are very many: files with so many links are not what workers take from each other.
+    #[must_use]
+    pub fn doubtful(&self, attr: &Attr, here: &Place) -> Vec<Place> {
+        let row = self.rows.get(&attr.id.number()).filter(|row| row.inode.id == attr.id);
+        // Of a directory the kernel itself knows that it is in one place.
+        let row = row.filter(|row| row.changed != attr.ctime && attr.kind != FileKind::Dir);
+        let row = row.filter(|row| row.places.len() <= MANY_PLACES);
+        row.map(|row| row.places.iter().filter(|place| *place != here).cloned().collect()).unwrap_or_default()
+    }
+
+    /// See [`Names::telling`].
+    #[must_use]
+    pub fn telling(&self, place: &Place) -> u64 {
+        self.names.telling(place)
+    }
+
+    /// The kernel has dropped a name, as it had been told by then.
+    pub fn dropped(&mut self, place: &Place, telling: u64) {
+        if let Some(number) = self.names.dropped(place, telling) {
+            self.leave(number, place);
+        }
+    }
+
+    /// The kernel is about to take a name away itself, since that was done.
+    pub fn removed(&mut self, place: &Place) -> Option<u64> {
+        let number = self.names.removed(place)?;
+        self.leave(number, place);
+        Some(number)
+    }
+
+    /// The kernel is about to move what it has at `from`.
+    pub fn moved(&mut self, from: &Place, to: Place) {
+        let moved = self.removed(from);
+        self.removed(&to);
+        if let Some(row) = moved.and_then(|number| self.rows.get_mut(&number)) {
+            self.names.tell(to.clone(), row.inode.number);
+            row.places.push(to);
+        }
     }
 
     pub fn forget(&mut self, number: u64, lookups: u64) {
         if number == InodeId::ROOT.number() {
             return;
         }
-        if let Some(row) = self.rows.get_mut(&number) {
-            row.lookups = row.lookups.saturating_sub(lookups);
-            if row.lookups == 0 {
-                self.rows.remove(&number);
-            }
+        let Some(row) = self.rows.get_mut(&number) else { return };
+        row.lookups = row.lookups.saturating_sub(lookups);
+        if row.lookups == 0
+            && let Some(row) = self.rows.remove(&number)
+        {
+            row.places.iter().for_each(|place| self.names.forget(place, number));
         }
     }
 
-    /// Everything that the kernel may have cached: inodes, and names in directories.
+    /// See [`Names::tell_absent`].
+    pub fn note_absent(&mut self, place: Place, until: Instant) -> bool {
+        self.names.tell_absent(place, until, Instant::now())
+    }
+
+    /// Everything that the kernel may have cached and is to drop: inodes, and names in directories.
     #[must_use]
-    pub fn cached(&self) -> (Vec<u64>, Vec<(u64, Bytes)>) {
-        let names = self.rows.values().flat_map(|row| row.places.iter().cloned()).collect();
+    pub fn cached(&mut self) -> (Vec<u64>, Vec<Place>) {
+        let mut names: Vec<Place> = self.rows.values().flat_map(|row| row.places.iter().cloned()).collect();
+        names.extend(self.names.take_absent());
         (self.rows.keys().copied().collect(), names)
     }
 
@@ -170,6 +158,7 @@ impl Inodes {
         for row in self.rows.values() {
             row.inode.attributes_unknown();
             row.inode.pages_unknown();
+            row.inode.listing_is_old();
             if expired {
                 row.inode.forget_session();
             }
@@ -179,7 +168,8 @@ impl Inodes {
 
 #[cfg(test)]
 mod tests {
-    use rfs_model::Term;
+    use bytes::Bytes;
+    use rfs_model::{Index, Term};
 
     use super::*;
 
@@ -187,12 +177,70 @@ mod tests {
         InodeId { term: Term(term), index: Index(index) }
     }
 
+    fn place(name: &'static [u8]) -> Place {
+        (1, Bytes::from_static(name))
+    }
+
+    /// A file that was last changed at some second.
+    fn file(id: InodeId, secs: i64) -> Attr {
+        let time = Timestamp { secs, nanos: 0 };
+        Attr {
+            id,
+            kind: FileKind::File,
+            mode: 0o644,
+            nlink: 1,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            version: Index(1),
+        }
+    }
+
+    #[test]
+    fn another_place_is_doubted_after_a_change_until_the_kernel_has_dropped_it() {
+        let mut inodes = Inodes::default();
+        let id = id(1, 7);
+        inodes.remember(&file(id, 1), place(b"a"));
+        assert_eq!(inodes.doubtful(&file(id, 2), &place(b"a")), []);
+        assert_eq!(inodes.doubtful(&file(id, 2), &place(b"b")), [place(b"a")]);
+        inodes.remember(&file(id, 2), place(b"b"));
+        assert_eq!(inodes.doubtful(&file(id, 2), &place(b"b")), [place(b"a")], "still");
+        inodes.dropped(&place(b"a"), inodes.telling(&place(b"a")));
+        assert_eq!(inodes.doubtful(&file(id, 2), &place(b"b")), []);
+    }
+
+    #[test]
+    fn links_that_nobody_changed_are_not_doubted() {
+        let mut inodes = Inodes::default();
+        inodes.remember(&file(id(1, 7), 1), place(b"a"));
+        inodes.remember(&file(id(1, 7), 1), place(b"b"));
+        assert_eq!(inodes.doubtful(&file(id(1, 7), 1), &place(b"a")), []);
+    }
+
+    #[test]
+    fn what_this_mount_moves_is_in_one_place() {
+        let mut inodes = Inodes::default();
+        let (moved, replaced) = (id(1, 7), id(1, 8));
+        inodes.remember(&file(moved, 1), place(b"a"));
+        inodes.remember(&file(replaced, 1), place(b"b"));
+        inodes.moved(&place(b"a"), place(b"b"));
+        assert_eq!(inodes.doubtful(&file(moved, 2), &place(b"b")), []);
+        assert_eq!(inodes.doubtful(&file(replaced, 2), &place(b"c")), []);
+        inodes.removed(&place(b"b"));
+        assert_eq!(inodes.doubtful(&file(moved, 3), &place(b"c")), []);
+    }
+
     #[test]
     fn an_inode_lives_as_long_as_the_kernel_remembers_it() {
         let mut inodes = Inodes::default();
         let number = id(1, 7).number();
-        inodes.remember(id(1, 7), 1, Bytes::from_static(b"a")).unwrap();
-        inodes.remember(id(1, 7), 1, Bytes::from_static(b"b")).unwrap();
+        inodes.remember(&file(id(1, 7), 1), place(b"a")).unwrap();
+        inodes.remember(&file(id(1, 7), 1), place(b"b")).unwrap();
         inodes.forget(number, 1);
         assert!(inodes.by_id(id(1, 7)).is_some());
         inodes.forget(number, 1);
@@ -206,20 +254,8 @@ mod tests {
         let mut inodes = Inodes::default();
         let twin = id(1 + (1 << 22), 7);
         assert_eq!(twin.number(), id(1, 7).number());
-        inodes.remember(id(1, 7), 1, Bytes::new()).unwrap();
-        assert!(inodes.remember(twin, 1, Bytes::new()).is_none());
+        inodes.remember(&file(id(1, 7), 1), place(b"a")).unwrap();
+        assert!(inodes.remember(&file(twin, 1), place(b"a")).is_none());
         assert!(inodes.by_id(twin).is_none());
-    }
-
-    #[test]
-    fn absence_is_believed_until_doubted() {
-        let inode = Inode::new(InodeId::ROOT);
-        inode.found_lacking(b"security.capability");
-        inode.found_lacking(b"user.other");
-        assert!(inode.lacks(b"security.capability"));
-        assert!(!inode.lacks(b"system.posix_acl_access"));
-        assert!(!inode.lacks(b"user.other"));
-        inode.attributes_unknown();
-        assert!(!inode.lacks(b"security.capability"));
     }
 }

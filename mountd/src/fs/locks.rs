@@ -74,7 +74,7 @@ impl Fs {
         let Answer::Attr { attr } = self.client.ask(Query::GetAttr { id: inode.id }).await? else {
             return Err(Failure::Nonsense);
         };
-        self.drop_older(inode, attr.version).await
+        self.drop_older(inode, &attr).await
     }
 
     /// All locks of one owner on one inode end, if there are any.

@@ -10,11 +10,16 @@ use rfs_model::{Attr, InodeId, Refusal};
 use super::{Entry, Fs, Opened};
 use crate::session::Failure;
 
+/// How often what was found to exist may be gone when it is opened.
+const TRIES: u32 = 64;
+
 /// Who makes a request, as far as the volume cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub uid: u32,
     pub gid: u32,
+    /// The thread, as this mount's pid namespace knows it; 0: it does not.
+    pub thread: u32,
 }
 
 /// A new inode, as asked for.
@@ -66,20 +71,42 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn create(self: Rc<Self>, node: NewNode, flags: i32) -> Result<(Entry, Opened), Failure> {
-        match self.make_node(&node, true).await {
-            Ok(attr) => {
-                let (entry, inode) = self.entry(node.parent, node.name, attr)?;
-                inode.found_lacking(b"security.capability");
-                inode.pages_are_of(attr.version);
-                let opened = self.hand_out(inode, flags, false);
-                Ok((entry, opened))
+        let mut tries = TRIES;
+        loop {
+            let made = match self.make_node(&node, true).await {
+                Ok(attr) => return self.created(node, attr, flags),
+                Err(failure) => failure,
+            };
+            if made != Refusal::Exists.into() || flags & libc::O_EXCL != 0 {
+                return Err(made);
             }
-            Err(Failure::Refused(Refusal::Exists)) if flags & libc::O_EXCL == 0 => {
-                let entry = self.clone().lookup(node.parent, node.name).await?;
-                let opened = self.open_told(entry.attr.id.number(), flags, node.caller).await?;
-                Ok((entry, opened))
+            tries -= 1;
+            match self.clone().open_found(&node, flags).await {
+                // It went away meanwhile.
+                Err(Failure::Refused(Refusal::NoEntry | Refusal::Stale)) if tries > 0 => {}
+                other => return other,
             }
-            Err(failure) => Err(failure),
+        }
+    }
+
+    fn created(&self, node: NewNode, attr: Attr, flags: i32) -> Result<(Entry, Opened), Failure> {
+        let (entry, inode) = self.entry(node.parent, node.name, attr)?;
+        inode.found_lacking(b"security.capability");
+        inode.pages_are_of(attr.version);
+        let opened = self.hand_out(inode, flags, false);
+        Ok((entry, opened))
+    }
+
+    async fn open_found(self: Rc<Self>, node: &NewNode, flags: i32) -> Result<(Entry, Opened), Failure> {
+        let entry = self.clone().lookup(node.parent, node.name.clone()).await?;
+        let number = entry.attr.id.number();
+        match self.clone().open_told(number, flags, node.caller).await {
+            Ok(opened) => Ok((entry, opened)),
+            Err(failure) => {
+                // The kernel is not told of it.
+                self.shared.inodes().forget(number, 1);
+                Err(failure)
+            }
         }
     }
 

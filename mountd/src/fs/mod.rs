@@ -7,11 +7,16 @@ mod attrs;
 mod data;
 mod dirs;
 mod handles;
+mod inode;
 mod inodes;
 mod locks;
 mod make;
+mod names;
 mod open;
+mod privileges;
 mod remove;
+mod retries;
+mod settle;
 mod shared;
 mod space;
 mod write;
@@ -27,13 +32,16 @@ use rfs_model::client::Change;
 use rfs_model::limits::NAME_BYTES;
 use rfs_model::{Attr, Refusal};
 
-pub use dirs::Listed;
+pub use dirs::{Listed, OpenedDir};
 pub use handles::{Handles, OpenFile};
-pub use inodes::{Inode, Inodes};
+pub use inode::Inode;
+pub use inodes::Inodes;
 pub use make::{Caller, NewNode};
 pub use open::Opened;
 pub use shared::{Invalidation, Options, Shared};
 pub use write::{Quick, WriteRequest};
+
+use inode::Moment;
 
 use crate::session::{Client, Failure, Push};
 
@@ -42,6 +50,7 @@ pub struct Fs {
     client: Rc<Client>,
     shared: Arc<Shared>,
     dirs: RefCell<Handles<dirs::OpenDir>>,
+    retries: retries::Retries,
 }
 
 /// What a name stands for, and for how long the kernel may believe that.
@@ -55,7 +64,7 @@ pub struct Entry {
 impl Fs {
     #[must_use]
     pub fn new(client: Rc<Client>, shared: Arc<Shared>) -> Rc<Self> {
-        Rc::new(Self { client, shared, dirs: RefCell::default() })
+        Rc::new(Self { client, shared, dirs: RefCell::default(), retries: retries::Retries::default() })
     }
 
     #[must_use]
@@ -72,6 +81,10 @@ impl Fs {
         self.shared.inodes().get(number).ok_or(Failure::Refused(Refusal::Stale))
     }
 
+    fn moment(&self) -> Moment {
+        (self.client.last(), self.shared.changes())
+    }
+
     /// The handle, if it is of the present session.
     fn file(&self, handle: u64) -> Result<Arc<OpenFile>, Failure> {
         let file = self.shared.files().get(handle)?;
@@ -85,10 +98,11 @@ impl Fs {
 
     /// The kernel is about to be told what `name` in `parent` is.
     fn entry(&self, parent: u64, name: Bytes, attr: Attr) -> Result<(Entry, Arc<Inode>), Failure> {
-        let Some(inode) = self.shared.inodes().remember(attr.id, parent, name) else {
+        let Some(inode) = self.shared.inodes().remember(&attr, (parent, name)) else {
             tracing::error!("inodes {} and another one in use have the same number", attr.id);
             return Err(Refusal::Stale.into());
         };
+        inode.size_told(attr.size);
         let entry = Entry { attr, attr_ttl: self.shared.attr_ttl(), entry_ttl: self.shared.entry_ttl() };
         Ok((entry, inode))
     }
@@ -118,16 +132,22 @@ fn changed(shared: &Shared, change: Change) {
     match change {
         Change::Inode { id, offset, len } => {
             let Some(inode) = shared.inodes().by_id(id) else { return };
-            inode.attributes_unknown();
+            // A write or an allocation has a range; what else changes attributes has none, or goes to the end.
+            if len == 0 || len == u64::MAX {
+                inode.attributes_unknown();
+            }
             if len > 0 {
                 inode.pages_unknown();
             }
             shared.invalidate(Invalidation::Inode { number: inode.number, offset, len });
         }
         Change::Entry { parent, name } => {
-            if let Some(parent) = shared.inodes().by_id(parent) {
-                shared.invalidate(Invalidation::Entry { parent: parent.number, name });
+            let Some(parent) = shared.inodes().by_id(parent) else { return };
+            if shared.options().cache_listings {
+                parent.listing_is_old();
+                shared.invalidate(Invalidation::Inode { number: parent.number, offset: 0, len: u64::MAX });
             }
+            shared.invalidate(Invalidation::Entry { parent: parent.number, name });
         }
     }
 }

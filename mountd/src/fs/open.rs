@@ -3,15 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rfs_model::Index;
-use rfs_model::client::{Answer, Mutation, Query, SetTime, WantAttr};
+use rfs_model::Attr;
+use rfs_model::client::{Mutation, SetTime, WantAttr};
 
+use super::privileges::without_set_id;
 use super::{Caller, Fs, Inode, Invalidation, OpenFile};
 use crate::session::Failure;
-
-const SET_USER_ID: u32 = 0o4000;
-const SET_GROUP_ID: u32 = 0o2000;
-const GROUP_EXECUTES: u32 = 0o0010;
 
 /// An open file, and how the kernel is to treat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +29,11 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn open(self: Rc<Self>, number: u64, flags: i32, caller: Caller) -> Result<Opened, Failure> {
-        let (inode, version) = self.hold(number, flags, caller).await?;
-        if let Err(failure) = self.drop_older(&inode, version).await {
+        let held = self.hold(number, flags, caller).await;
+        self.answers(caller.thread, &held);
+        let (inode, attr) = held?;
+        self.retried(caller.thread, inode.id);
+        if let Err(failure) = self.drop_older(&inode, &attr).await {
             self.client.release(inode.id);
             return Err(failure);
         }
@@ -53,40 +53,56 @@ impl Fs {
         Ok(self.hand_out(inode, flags, false))
     }
 
-    /// Opens the file at the leader. Returns its version as it was then.
-    async fn hold(&self, number: u64, flags: i32, caller: Caller) -> Result<(Arc<Inode>, Index), Failure> {
+    /// Opens the file at the leader. Returns its attributes as they were then, but for what a truncation makes of them.
+    async fn hold(&self, number: u64, flags: i32, caller: Caller) -> Result<(Arc<Inode>, Attr), Failure> {
         let inode = self.inode(number)?;
-        let Answer::Attr { attr } = self.client.ask(Query::Open { id: inode.id }).await? else {
-            return Err(Failure::Nonsense);
-        };
-        if flags & libc::O_TRUNC != 0
-            && let Err(failure) = self.truncate(&inode, attr.mode, caller).await
-        {
-            self.client.release(inode.id);
-            return Err(failure);
+        let mut attr = self.open_at_leader(caller.thread, inode.id).await?;
+        if flags & libc::O_TRUNC != 0 {
+            if let Err(failure) = self.truncate(&inode, attr.mode, caller).await {
+                self.client.release(inode.id);
+                return Err(failure);
+            }
+            attr.size = 0;
+            inode.size_told(0);
         }
-        Ok((inode, attr.version))
+        Ok((inode, attr))
     }
 
-    /// Makes the kernel drop what it holds of a file, unless that is of this version.
+    /// Makes the kernel drop what it holds of a file, unless that is of this version, and believe in no smaller size.
+    ///
+    /// It would ask for the size at its next read; but it does not take the answer when it was told of another change while
+    /// that was on its way, and goes on with the size that it had.
     ///
     /// # Errors
-    /// [`Failure::TimedOut`].
-    pub(super) async fn drop_older(&self, inode: &Inode, version: Index) -> Result<(), Failure> {
-        if inode.pages() != version {
-            let number = inode.number;
-            self.shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
-            self.client.patience().within(self.shared.invalidated()).await?;
-            // Not before: who opens it meanwhile must not believe that this has happened.
-            inode.pages_are_of(version);
+    /// [`Failure`].
+    pub(super) async fn drop_older(&self, inode: &Inode, attr: &Attr) -> Result<(), Failure> {
+        if inode.pages() == attr.version {
+            return Ok(());
         }
+        let (number, size) = (inode.number, attr.size);
+        let last = if size > inode.least_size() { self.byte(inode, size - 1).await? } else { None };
+        self.shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
+        let grow = last.map(|last| Invalidation::Grow { number, size, last });
+        self.client.patience().within(self.shared.carried_out(grow)).await?;
+        if last.is_some() {
+            inode.size_grown(size);
+        }
+        // Not before: who opens it meanwhile must not believe that this has happened.
+        inode.pages_are_of(attr.version);
         Ok(())
     }
 
-    /// Without its own set-id bits, as the kernel would have it had it done this itself.
+    /// `None`: the file has become shorter.
+    async fn byte(&self, inode: &Inode, offset: u64) -> Result<Option<u8>, Failure> {
+        Ok(self.client.read(inode.id, offset, 1).await?.first().copied())
+    }
+
+    /// Without its own set-id bits and capabilities, as the kernel would have it had it done this itself.
     async fn truncate(&self, inode: &Inode, mode: u32, caller: Caller) -> Result<(), Failure> {
-        let group = if mode & GROUP_EXECUTES != 0 { SET_GROUP_ID } else { 0 };
-        let stripped = mode & !(SET_USER_ID | group);
+        let stripped = without_set_id(mode);
+        if caller.uid != 0 {
+            self.strip_capability(inode).await?;
+        }
         let want = WantAttr {
             size: Some(0),
             mtime: Some(SetTime::Now),
@@ -98,12 +114,16 @@ impl Fs {
 
     /// The file is open at the leader; the kernel gets a handle.
     ///
-    /// Appends bypass the page cache, since only the leader knows where they end up.
+    /// Appends bypass the page cache, since only the leader knows where they end up. So does who reads what is appended to
+    /// here: the kernel takes its own guess where an append has ended for the file's size.
     pub(super) fn hand_out(&self, inode: Arc<Inode>, flags: i32, keep_pages: bool) -> Opened {
         let file = OpenFile::new(inode, flags, self.shared.epoch());
         let direct = flags & libc::O_DIRECT != 0;
-        let appends = flags & libc::O_APPEND != 0 && file.writes();
-        let bypass_pages = self.shared.options().direct_io || direct || appends;
+        let appends = file.appends();
+        if appends {
+            file.inode.appender_came();
+        }
+        let bypass_pages = self.shared.options().direct_io || direct || file.inode.size_is_guessed();
         let handle = self.shared.files().insert(Arc::new(file));
         Opened { handle, keep_pages, bypass_pages, parallel_writes: direct && !appends }
     }
@@ -114,6 +134,9 @@ impl Fs {
     /// [`Failure::BadHandle`].
     pub async fn release(self: Rc<Self>, handle: u64, flock_owner: Option<u64>) -> Result<(), Failure> {
         let file = self.shared.files().remove(handle)?;
+        if file.appends() {
+            file.inode.appender_left();
+        }
         if let Err(lost) = file.take_failure() {
             tracing::error!("inode {}: written data was lost: {lost}", file.inode.id);
         }

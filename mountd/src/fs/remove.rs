@@ -18,8 +18,11 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn remove(self: Rc<Self>, parent: u64, name: Bytes, dir: bool) -> Result<(), Failure> {
+        let place = (parent, name.clone());
         let parent = self.slot(parent, &name)?.id;
-        self.client.mutate(Mutation::Unlink { parent, name, dir }).await.map(drop)
+        self.client.mutate(Mutation::Unlink { parent, name, dir }).await?;
+        self.shared.inodes().removed(&place);
+        Ok(())
     }
 
     /// `from` and `to` are a directory's number and a name in it.
@@ -36,7 +39,14 @@ impl Fs {
             return Err(Refusal::Invalid.into());
         }
         let (from_dir, to_dir) = (self.slot(from.0, &from.1)?.id, self.slot(to.0, &to.1)?.id);
-        let op = Mutation::Rename { from: from_dir, from_name: from.1, to: to_dir, to_name: to.1, flags };
-        self.client.mutate(op).await.map(drop)
+        let (from_name, to_name) = (from.1.clone(), to.1.clone());
+        self.client
+            .mutate(Mutation::Rename { from: from_dir, from_name, to: to_dir, to_name, flags })
+            .await?;
+        let mut inodes = self.shared.inodes();
+        if flags & libc::RENAME_EXCHANGE == 0 {
+            inodes.moved(&from, to);
+        }
+        Ok(())
     }
 }

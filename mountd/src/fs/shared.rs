@@ -3,19 +3,27 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::names::Place;
 use super::{Handles, Inodes, OpenFile};
 use crate::session::Credit;
+
+/// Between two looks for room in the queue to the kernel.
+const QUEUE_LOOK: Duration = Duration::from_millis(1);
 
 /// How a mount behaves towards the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub attr_ttl: Duration,
     pub entry_ttl: Duration,
+    /// Of names that are not there.
+    pub absent_ttl: Duration,
+    /// The kernel may keep listings.
+    pub cache_listings: bool,
     /// Every file bypasses the page cache.
     pub direct_io: bool,
 }
@@ -35,6 +43,12 @@ pub enum Invalidation {
         name: Bytes,
     },
     All,
+    /// The file has at least this size, and this is the last byte of so much of it.
+    Grow {
+        number: u64,
+        size: u64,
+        last: u8,
+    },
     /// Everything before this has been dropped.
     Barrier(oneshot::Sender<()>),
 }
@@ -134,6 +148,15 @@ impl Shared {
         if self.trusted() { self.options.entry_ttl } else { Duration::ZERO }
     }
 
+    /// The kernel is about to be told that a name is not there. Returns for how long it may believe that.
+    #[must_use]
+    pub fn absent(&self, place: Place) -> Duration {
+        let ttl = self.options.absent_ttl;
+        let noted =
+            self.trusted() && !ttl.is_zero() && self.inodes().note_absent(place, Instant::now() + ttl);
+        if noted { ttl } else { Duration::ZERO }
+    }
+
     pub fn count_change(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
     }
@@ -159,10 +182,16 @@ impl Shared {
         self.flooded.swap(false, Ordering::AcqRel)
     }
 
-    /// Returns when the kernel has dropped what it was told to.
-    pub async fn invalidated(&self) {
+    /// Returns when the kernel has dropped what it was told to, and done `more`. Waits for room in the queue: what was to be
+    /// dropped and found none is dropped before.
+    pub async fn carried_out(&self, more: Option<Invalidation>) {
         let (done, wait) = oneshot::channel();
-        self.invalidate(Invalidation::Barrier(done));
+        for mut what in more.into_iter().chain([Invalidation::Barrier(done)]) {
+            while let Err(TrySendError::Full(back)) = self.invalidations.try_send(what) {
+                tokio::time::sleep(QUEUE_LOOK).await;
+                what = back;
+            }
+        }
         let _ = wait.await;
     }
 }

@@ -21,6 +21,8 @@ pub struct WriteRequest {
     pub flags: i32,
     /// The kernel writes back a page that a program has mapped; the handle is a guess.
     pub from_mapping: bool,
+    /// What the file may do that others may not has to go first: the writer may not give it that.
+    pub strips: bool,
 }
 
 /// A write that may return as soon as it is in the window.
@@ -63,12 +65,20 @@ impl WriteRequest {
             return Err(Failure::Expired);
         }
         file.take_failure()?;
-        if self.must_wait() || shared.is_down() {
+        if self.must_wait() || shared.is_down() || self.strips && !file.inode.is_unprivileged() {
             return Ok(None);
         }
         let Some(credit) = shared.credit().try_take(self.data.len()) else { return Ok(None) };
         let waiter = self.waiter(shared.clone(), file.clone());
+        self.grows(&file);
         Ok(Some(Quick { op: self.op(&file), credit, waiter, file }))
+    }
+
+    /// The write returns without an error: the kernel takes its end for one that the file has.
+    fn grows(&self, file: &OpenFile) {
+        if !self.appends() {
+            file.inode.size_grown(self.offset + self.data.len() as u64);
+        }
     }
 
     /// Hears how a write that has returned ended.
@@ -78,6 +88,7 @@ impl WriteRequest {
             let number = file.inode.number;
             match result {
                 Ok(Done { offset: at, .. }) if appends && at != offset => {
+                    file.inode.append_misplaced();
                     shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
                 }
                 Ok(_) => {}
@@ -108,16 +119,21 @@ impl Fs {
     /// [`Failure`].
     pub async fn write(self: Rc<Self>, request: WriteRequest) -> Result<(), Failure> {
         let file = self.file(request.handle)?;
+        if request.strips {
+            self.strip(&file.inode).await?;
+        }
         let op = request.op(&file);
         if !request.must_wait() {
             let waiter = request.waiter(self.shared.clone(), file.clone());
             let seq = self.client.enqueue(op, waiter).await?;
             file.inode.wrote(seq);
+            request.grows(&file);
             return Ok(());
         }
         let done = self.client.mutate(op).await?;
         if request.appends() && done.offset != request.offset {
             let number = file.inode.number;
+            file.inode.append_misplaced();
             self.shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
         }
         if request.durable() {

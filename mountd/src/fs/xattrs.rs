@@ -3,14 +3,28 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use rfs_model::Refusal;
 use rfs_model::client::{Answer, Mutation, Query};
+use rfs_model::{InodeId, Refusal};
 
-use super::{Fs, Inode};
+use super::{Caller, Fs, Inode};
 use crate::session::Failure;
 
 /// Names that belong to rfs itself.
 const HIDDEN: &[u8] = b"trusted.rfs.";
+/// Of the root: what this mount has asked of the leader, as JSON.
+const REQUESTS: &[u8] = b"trusted.rfs.requests";
+/// Names that only root sees: the kernel lets nobody else read them, but leaves lists to us.
+const TRUSTED: &[u8] = b"trusted.";
+
+/// Other labels of this kind are those of the brick's machine, and nobody's business here.
+const SECURITY: &[u8] = b"security.";
+const CAPABILITY: &[u8] = b"security.capability";
+
+const ACL: &[u8] = b"system.posix_acl_access";
+
+fn is_foreign(name: &[u8]) -> bool {
+    name.starts_with(SECURITY) && name != CAPABILITY
+}
 
 fn visible(name: &[u8]) -> Result<(), Failure> {
     if name.starts_with(HIDDEN) { Err(Refusal::NotSupported.into()) } else { Ok(()) }
@@ -21,7 +35,10 @@ impl Fs {
     /// [`Failure`].
     pub async fn get_xattr(self: Rc<Self>, number: u64, name: Bytes) -> Result<Bytes, Failure> {
         let inode = self.inode(number)?;
-        if name.starts_with(HIDDEN) {
+        if name == REQUESTS && inode.id == InodeId::ROOT {
+            return Ok(self.client.counts().json().into());
+        }
+        if name.starts_with(HIDDEN) || is_foreign(&name) {
             return Err(Refusal::NoAttribute.into());
         }
         match self.client.ask(Query::GetXattr { id: inode.id, name: name.clone() }).await {
@@ -42,17 +59,18 @@ impl Fs {
         }
     }
 
-    /// All names, each with a zero byte behind it.
+    /// All names that the caller may see, each with a zero byte behind it.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn list_xattrs(self: Rc<Self>, number: u64) -> Result<Vec<u8>, Failure> {
+    pub async fn list_xattrs(self: Rc<Self>, number: u64, caller: Caller) -> Result<Vec<u8>, Failure> {
         let id = self.inode(number)?.id;
         let Answer::Names { names } = self.client.ask(Query::ListXattr { id }).await? else {
             return Err(Failure::Nonsense);
         };
         let mut list = Vec::new();
-        for name in names.iter().filter(|name| !name.starts_with(HIDDEN)) {
+        let prefix = if caller.uid == 0 { HIDDEN } else { TRUSTED };
+        for name in names.iter().filter(|name| !name.starts_with(prefix) && !is_foreign(name)) {
             list.extend_from_slice(name);
             list.push(0);
         }
@@ -67,9 +85,13 @@ impl Fs {
         name: Bytes,
         value: Bytes,
         flags: u32,
+        caller: Caller,
     ) -> Result<(), Failure> {
         visible(&name)?;
         let inode = self.inode(number)?;
+        if name == ACL && caller.uid != 0 {
+            self.strip_group_id(&inode, caller).await?;
+        }
         inode.attributes_unknown();
         let result = self.client.mutate(Mutation::SetXattr { id: inode.id, name, value, flags }).await;
         inode.attributes_unknown();

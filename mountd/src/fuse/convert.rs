@@ -11,7 +11,7 @@ use rfs_model::attr::{Attr, FileKind};
 use rfs_model::client::SetTime;
 use rfs_model::op::{LockKind, LockRange};
 
-use crate::fs::Opened;
+use crate::fs::{Opened, OpenedDir};
 
 /// What stat(2) shows as the preferred size of a read or write: buffered programs use it, and fewer requests are better.
 const BLOCK_BYTES: u32 = 128 * 1024;
@@ -113,6 +113,32 @@ pub fn kernel_lock(range: &LockRange) -> (u64, u64, i32) {
         LockKind::Unlock => libc::F_UNLCK,
     };
     (range.start, range.end.min(END_OF_FILE), kind)
+}
+
+pub fn open_dir_flags(opened: OpenedDir) -> FopenFlags {
+    let table = [(opened.cache, FopenFlags::FOPEN_CACHE_DIR), (opened.keep, FopenFlags::FOPEN_KEEP_CACHE)];
+    table.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect()
+}
+
+/// A directory of which nothing but its number means anything.
+pub fn directory(number: u64) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(number),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::Directory,
+        perm: 0,
+        nlink: 1,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: BLOCK_BYTES,
+        flags: 0,
+    }
 }
 
 pub fn open_flags(opened: &Opened) -> FopenFlags {

@@ -11,11 +11,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, IoctlFlags,
-    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags, KernelConfig,
+    LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyCreate,
+    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek,
+    ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rfs_model::Refusal;
 use rfs_model::attr::FileKind;
@@ -72,7 +71,7 @@ impl Translator {
 }
 
 fn caller(req: &Request) -> Caller {
-    Caller { uid: req.uid(), gid: req.gid() }
+    Caller { uid: req.uid(), gid: req.gid(), thread: req.pid() }
 }
 
 impl Filesystem for Translator {
@@ -93,22 +92,34 @@ impl Filesystem for Translator {
         Ok(())
     }
 
-    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, to: ReplyEntry) {
-        let name = convert::name(name);
-        self.run(async move |fs| reply::entry(to, fs.lookup(parent.0, name).await));
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, to: ReplyEntry) {
+        let (name, thread) = (convert::name(name), req.pid());
+        self.run(async move |fs| {
+            let result = fs.clone().lookup_for(thread, parent.0, name.clone()).await;
+            let absent = result == Err(Refusal::NoEntry.into());
+            match Some((parent.0, name)).filter(|_| absent).map(|place| fs.shared().absent(place)) {
+                Some(ttl) if !ttl.is_zero() => reply::absent(to, ttl),
+                _ => reply::entry(to, result),
+            }
+        });
     }
 
     fn forget(&self, _req: &Request, number: INodeNo, lookups: u64) {
         self.shared.inodes().forget(number.0, lookups);
     }
 
-    fn getattr(&self, _req: &Request, number: INodeNo, _handle: Option<FileHandle>, to: ReplyAttr) {
-        self.run(async move |fs| reply::attr(to, fs.getattr(number.0).await));
+    fn getattr(&self, req: &Request, number: INodeNo, _handle: Option<FileHandle>, to: ReplyAttr) {
+        let thread = req.pid();
+        self.run(async move |fs| {
+            let result = fs.clone().getattr(number.0).await;
+            fs.answers(thread, &result);
+            reply::attr(to, result);
+        });
     }
 
     fn setattr(
         &self,
-        _req: &Request,
+        req: &Request,
         number: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -127,7 +138,12 @@ impl Filesystem for Translator {
         let (atime, mtime) = (atime.map(convert::set_time), mtime.map(convert::set_time));
         let mode = mode.map(|mode| mode & 0o7777);
         let want = WantAttr { mode, uid, gid, size, atime, mtime };
-        self.run(async move |fs| reply::attr(to, fs.setattr(number.0, want).await));
+        let thread = req.pid();
+        self.run(async move |fs| {
+            let result = fs.clone().setattr(number.0, want).await;
+            fs.answers(thread, &result);
+            reply::attr(to, result);
+        });
     }
 
     fn readlink(&self, _req: &Request, number: INodeNo, to: ReplyData) {
@@ -244,8 +260,9 @@ impl Filesystem for Translator {
     ) {
         let len = data.len() as u32;
         let from_mapping = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        let strips = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let data = Bytes::copy_from_slice(data);
-        let request = WriteRequest { handle: handle.0, offset, data, flags: flags.0, from_mapping };
+        let request = WriteRequest { handle: handle.0, offset, data, flags: flags.0, from_mapping, strips };
         match request.quick(&self.shared) {
             Err(failure) => to.error(errno(failure)),
             Ok(Some(write)) => {
@@ -280,7 +297,7 @@ impl Filesystem for Translator {
 
     fn opendir(&self, _req: &Request, number: INodeNo, _flags: OpenFlags, to: ReplyOpen) {
         self.run(async move |fs| match fs.opendir(number.0).await {
-            Ok(handle) => to.opened(FileHandle(handle), FopenFlags::empty()),
+            Ok(dir) => to.opened(FileHandle(dir.handle), convert::open_dir_flags(dir)),
             Err(failure) => to.error(errno(failure)),
         });
     }
@@ -328,7 +345,7 @@ impl Filesystem for Translator {
 
     fn setxattr(
         &self,
-        _req: &Request,
+        req: &Request,
         number: INodeNo,
         name: &OsStr,
         value: &[u8],
@@ -337,7 +354,8 @@ impl Filesystem for Translator {
         to: ReplyEmpty,
     ) {
         let (name, value, flags) = (convert::name(name), Bytes::copy_from_slice(value), flags as u32);
-        self.run(async move |fs| reply::empty(to, fs.set_xattr(number.0, name, value, flags).await));
+        let caller = caller(req);
+        self.run(async move |fs| reply::empty(to, fs.set_xattr(number.0, name, value, flags, caller).await));
     }
 
     /// The kernel asks for some of these before each write: what is known to be absent is answered here.
@@ -350,8 +368,9 @@ impl Filesystem for Translator {
         self.run(async move |fs| reply::xattr(to, size, fs.get_xattr(number.0, name).await));
     }
 
-    fn listxattr(&self, _req: &Request, number: INodeNo, size: u32, to: ReplyXattr) {
-        self.run(async move |fs| reply::xattr(to, size, fs.list_xattrs(number.0).await));
+    fn listxattr(&self, req: &Request, number: INodeNo, size: u32, to: ReplyXattr) {
+        let caller = caller(req);
+        self.run(async move |fs| reply::xattr(to, size, fs.list_xattrs(number.0, caller).await));
     }
 
     fn removexattr(&self, _req: &Request, number: INodeNo, name: &OsStr, to: ReplyEmpty) {

@@ -30,22 +30,17 @@ pub async fn plain(fs: Rc<Fs>, dir: u64, handle: u64, offset: u64, mut to: Reply
 }
 
 pub async fn plus(fs: Rc<Fs>, dir: u64, handle: u64, offset: u64, mut to: ReplyDirectoryPlus) {
-    if offset < DOTS.len() as u64 {
-        let own = fs.clone().getattr(dir).await;
-        let own = match own {
-            Ok((attr, ttl)) => (convert::attr(&attr), ttl),
-            Err(failure) => return to.error(errno(failure)),
-        };
-        for (position, name) in DOTS.into_iter().filter(|(position, _)| *position > offset) {
-            let _ = to.add(INodeNo(dir), position, name, &own.1, &own.0, GENERATION);
-        }
-    }
     let ttl = fs.shared().attr_ttl().min(fs.shared().entry_ttl());
+    // The kernel takes no attributes of these.
+    let own = convert::directory(dir);
+    for (position, name) in DOTS.into_iter().filter(|(position, _)| *position > offset) {
+        let _ = to.add(INodeNo(dir), position, name, &ttl, &own, GENERATION);
+    }
     let give = |listed: &crate::fs::Listed| {
         let Some(attr) = &listed.entry.attr else { return true };
         let (attr, name) = (convert::attr(attr), OsStr::from_bytes(&listed.entry.name));
         let full = to.add(attr.ino, listed.position, name, &ttl, &attr, GENERATION);
-        full || fs.listed_entry(dir, &listed.entry).is_err()
+        full || fs.listed_entry(dir, listed).is_err()
     };
     match fs.clone().list(handle, offset, true, give).await {
         Ok(()) => to.ok(),

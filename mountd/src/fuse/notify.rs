@@ -1,5 +1,6 @@
 //! The thread that makes the kernel drop what it has cached. The kernel may make it wait for the answer to a request, so no
-//! request's answer ever waits for it, but for those of a lock and of an open, for which the kernel lets nothing wait.
+//! request's answer ever waits for it, but for those of a lock and of an open, for which the kernel lets nothing wait, and
+//! that of a lookup, which waits for moments only (`fs/settle.rs`).
 //!
 //! The thread speaks to the kernel through a descriptor of its own, in a table of descriptors of its own. When the process
 //! is killed while the kernel makes this thread wait for a directory, that a program has locked which waits for us, then
@@ -14,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use bytes::Bytes;
 use fuser::{INodeNo, Notifier};
 
 use crate::fs::{Invalidation, Shared};
@@ -33,7 +35,8 @@ pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel
         }
         match invalidation {
             Invalidation::Inode { number, offset, len } => drop_inode(&kernel, number, offset, len),
-            Invalidation::Entry { parent, name } => drop_entry(&kernel, parent, &name),
+            Invalidation::Entry { parent, name } => drop_entry(&shared, &kernel, (parent, name)),
+            Invalidation::Grow { number, size, last } => grow(&kernel, number, size, last),
             Invalidation::All => drop_all(&shared, &kernel),
             Invalidation::Barrier(done) => drop(done.send(())),
         }
@@ -85,12 +88,22 @@ fn drop_inode(kernel: &Notifier, number: u64, offset: u64, len: u64) {
     let _ = kernel.inval_inode(INodeNo(number), offset, len);
 }
 
-fn drop_entry(kernel: &Notifier, parent: u64, name: &[u8]) {
-    let _ = kernel.inval_entry(INodeNo(parent), OsStr::from_bytes(name));
+/// There is no other way to make the kernel take a larger size than to give it what ends there. Where that is not a page from
+/// its beginning on, the kernel reads the page all the same.
+fn grow(kernel: &Notifier, number: u64, size: u64, last: u8) {
+    if let Some(offset) = size.checked_sub(1) {
+        let _ = kernel.store(INodeNo(number), offset, &[last]);
+    }
+}
+
+fn drop_entry(shared: &Shared, kernel: &Notifier, place: (u64, Bytes)) {
+    let telling = shared.inodes().telling(&place);
+    let _ = kernel.inval_entry(INodeNo(place.0), OsStr::from_bytes(&place.1));
+    shared.inodes().dropped(&place, telling);
 }
 
 fn drop_all(shared: &Shared, kernel: &Notifier) {
     let (inodes, names) = shared.inodes().cached();
     inodes.into_iter().for_each(|number| drop_inode(kernel, number, 0, u64::MAX));
-    names.into_iter().for_each(|(parent, name)| drop_entry(kernel, parent, &name));
+    names.into_iter().for_each(|place| drop_entry(shared, kernel, place));
 }

@@ -35,6 +35,11 @@ pub fn entry(to: ReplyEntry, result: Result<Entry, Failure>) {
     }
 }
 
+/// Nothing is there, and the kernel may believe that for a while: inode number 0 says so.
+pub fn absent(to: ReplyEntry, ttl: Duration) {
+    to.entry(&ttl, &convert::directory(0), GENERATION);
+}
+
 pub fn attr(to: ReplyAttr, result: Result<(Attr, Duration), Failure>) {
     match result {
         Ok((attr, ttl)) => to.attr(&ttl, &convert::attr(&attr)),

@@ -16,6 +16,8 @@ pub struct MountOptions {
     pub log_level: String,
     pub attr_ttl: Duration,
     pub entry_ttl: Duration,
+    pub absent_ttl: Duration,
+    pub cache_listings: bool,
     pub direct_io: bool,
     /// Zero: wait for ever; `None`: as the volume says.
     pub request_timeout: Option<Duration>,
@@ -27,14 +29,19 @@ pub struct MountOptions {
     pub port: u16,
 }
 
+/// As long as NFS clients believe at most. Pushes come long before.
+const BELIEVED: Duration = Duration::from_secs(60);
+
 impl Default for MountOptions {
     fn default() -> Self {
         Self {
             flags: MountFlags::empty(),
             log_file: None,
             log_level: "info".into(),
-            attr_ttl: Duration::from_secs(1),
-            entry_ttl: Duration::from_secs(1),
+            attr_ttl: BELIEVED,
+            entry_ttl: BELIEVED,
+            absent_ttl: Duration::ZERO,
+            cache_listings: false,
             direct_io: false,
             request_timeout: None,
             window_bytes: None,
@@ -67,8 +74,18 @@ const TABLE: &[(&str, Meaning, &str)] = &[
     ("port", Value("N", port), "port of the named servers (24007)"),
     ("log-file", Value("PATH", log_file), "log there instead of /var/log/rfs/<mount-point>.log"),
     ("log-level", Value("LEVEL", log_level), "error, warn, info, debug or trace (info)"),
-    ("attribute-timeout", Value("SECONDS", attr_ttl), "how long the kernel may believe attributes (1)"),
-    ("entry-timeout", Value("SECONDS", entry_ttl), "how long the kernel may believe names (1)"),
+    ("attribute-timeout", Value("SECONDS", attr_ttl), "how long the kernel may believe attributes (60)"),
+    ("entry-timeout", Value("SECONDS", entry_ttl), "how long the kernel may believe names (60)"),
+    (
+        "negative-timeout",
+        Value("SECONDS", absent_ttl),
+        "how long it may believe that a name is not there (0: it asks)",
+    ),
+    (
+        "cache-listings",
+        Value("enable|disable", cache_listings),
+        "let it keep directories' listings until told of a change (disable)",
+    ),
     ("direct-io-mode", Value("enable|disable", direct_io), "bypass the page cache (disable)"),
     (
         "request-timeout",
@@ -220,12 +237,26 @@ fn entry_ttl(options: &mut MountOptions, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn absent_ttl(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.absent_ttl = seconds(value)?;
+    Ok(())
+}
+
+fn switch(value: &str) -> Result<bool, String> {
+    match value {
+        "enable" | "on" | "yes" | "true" => Ok(true),
+        "disable" | "off" | "no" | "false" => Ok(false),
+        _ => Err("must be enable or disable".into()),
+    }
+}
+
+fn cache_listings(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.cache_listings = switch(value)?;
+    Ok(())
+}
+
 fn direct_io(options: &mut MountOptions, value: &str) -> Result<(), String> {
-    options.direct_io = match value {
-        "enable" | "on" | "yes" | "true" => true,
-        "disable" | "off" | "no" | "false" => false,
-        _ => return Err("must be enable or disable".into()),
-    };
+    options.direct_io = switch(value)?;
     Ok(())
 }
 
@@ -283,6 +314,8 @@ mod tests {
                 MountOptions { attr_ttl: Duration::from_millis(500), ..defaults.clone() },
             ),
             ("entry-timeout=600", MountOptions { entry_ttl: Duration::from_secs(600), ..defaults.clone() }),
+            ("negative-timeout=2", MountOptions { absent_ttl: Duration::from_secs(2), ..defaults.clone() }),
+            ("cache-listings=on", MountOptions { cache_listings: true, ..defaults.clone() }),
             ("direct-io-mode=enable", MountOptions { direct_io: true, ..defaults.clone() }),
             ("request-timeout=0", MountOptions { request_timeout: Some(Duration::ZERO), ..defaults.clone() }),
             (

@@ -97,13 +97,15 @@ fn fit(point: &Path) -> Result<Found, Unfit> {
     Ok(Found::Free)
 }
 
-/// False when whoever served the mount is gone.
+/// False when whoever served the mount is gone. Of a file system's sizes the kernel has no copy: it asks, while it may go on
+/// showing the attributes of a dead mount's root.
 fn alive(point: &Path) -> bool {
+    use rustix::io::Errno;
     let (tell, told) = mpsc::channel();
     let point = point.to_path_buf();
-    std::thread::spawn(move || tell.send(std::fs::metadata(&point).map(drop)));
+    std::thread::spawn(move || tell.send(rustix::fs::statfs(&point).map(drop)));
     match told.recv_timeout(LOOK_PATIENCE) {
-        Ok(Err(error)) => !matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED)),
+        Ok(Err(error)) => !matches!(error, Errno::NOTCONN | Errno::CONNABORTED),
         Ok(Ok(())) | Err(_) => true,
     }
 }

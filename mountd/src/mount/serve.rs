@@ -171,6 +171,8 @@ fn mount(plan: &Plan, guardian: Option<&Guardian>) -> Result<Mounted, String> {
     let options = Options {
         attr_ttl: plan.options.attr_ttl,
         entry_ttl: plan.options.entry_ttl,
+        absent_ttl: plan.options.absent_ttl,
+        cache_listings: plan.options.cache_listings,
         direct_io: plan.options.direct_io,
     };
     let credit = Credit::new(plan.options.window_bytes.unwrap_or(WINDOW_BYTES));

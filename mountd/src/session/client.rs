@@ -13,6 +13,7 @@ use rfs_model::{InodeId, NodeId, Refusal, Seq, SessionId};
 use tokio::sync::{Notify, watch};
 
 use super::Failure;
+use super::counts::{self, Counts};
 use super::credit::{Credit, Share};
 use super::local::Nearby;
 use super::patience::Patience;
@@ -78,6 +79,7 @@ pub struct Client {
     hurrying: Cell<bool>,
     /// The present connection's.
     pub(super) outbox: RefCell<Option<Outbox>>,
+    counts: Counts,
 }
 
 impl Client {
@@ -106,6 +108,7 @@ impl Client {
             hurrying: Cell::new(false),
             ending: Cell::new(false),
             outbox: RefCell::new(None),
+            counts: Counts::default(),
         })
     }
 
@@ -148,6 +151,7 @@ impl Client {
     /// [`Failure::TimedOut`], [`Failure::Ending`], [`Failure::Refused`] when the volume is down.
     async fn credit(self: &Rc<Self>, op: &Mutation) -> Result<Share, Failure> {
         self.up()?;
+        self.counts.count(counts::CHANGE);
         if let Some(share) = self.credit.try_take(op.data_bytes()) {
             return Ok(share);
         }
@@ -159,6 +163,7 @@ impl Client {
 
     /// Takes a mutation into the window without waiting for anything; `waiter` hears how it ends.
     pub fn submit(self: &Rc<Self>, op: Mutation, credit: Share, waiter: Waiter) -> Seq {
+        self.counts.count(counts::CHANGE);
         let seq = self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), None);
         if self.credit.runs_low() {
             self.hurry();
@@ -194,11 +199,18 @@ impl Client {
     /// [`Failure`].
     pub async fn ask(&self, op: Query) -> Result<Answer, Failure> {
         self.up()?;
+        self.counts.count(counts::kind(&op));
         let answer = self.session.borrow_mut().ask(op, self.patience.deadline());
         answer.await.unwrap_or(Err(Failure::Ending))
     }
 
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     pub fn release(&self, id: InodeId) {
+        self.counts.count(counts::kind(&Query::Release { id }));
         self.session.borrow_mut().release(id);
     }
 

@@ -84,7 +84,9 @@ async fn keep_time(client: Rc<Client>) {
             client.patience.pass(TICK);
         }
         let now = client.patience.now();
-        client.session.borrow_mut().time_out(now);
+        let mut session = client.session.borrow_mut();
+        session.time_out(now);
+        session.ask_again();
     }
 }
 

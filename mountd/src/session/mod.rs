@@ -5,6 +5,7 @@
 //! brick that leads; [`driver`] keeps a connection to it alive. [`local`] reads from a brick on this machine.
 
 pub mod client;
+pub mod counts;
 pub mod credit;
 pub mod driver;
 pub mod failure;

@@ -38,6 +38,8 @@ struct Asked {
     /// Gone when the request's time has passed: the answer to an `Open` must still be waited for, to undo it.
     waiter: Option<AnswerTo>,
     deadline: Option<Duration>,
+    /// The brick did not lead just then, or was about to hand that over.
+    again: bool,
 }
 
 #[derive(Default)]
@@ -86,7 +88,7 @@ impl Session {
         self.last_tag += 1;
         let tag = self.last_tag;
         self.send(&ToBrick::Query { tag, at: Index::ZERO, op: op.clone() });
-        self.asked.insert(tag, Asked { op, waiter: Some(waiter), deadline });
+        self.asked.insert(tag, Asked { op, waiter: Some(waiter), deadline, again: false });
         answer
     }
 
@@ -144,7 +146,8 @@ impl Session {
         for (seq, op) in self.window.retained() {
             outlet.send(&ToBrick::Mutate { seq, lowest_kept, op: op.clone() });
         }
-        for (tag, asked) in &self.asked {
+        for (tag, asked) in &mut self.asked {
+            asked.again = false;
             outlet.send(&ToBrick::Query { tag: *tag, at: Index::ZERO, op: asked.op.clone() });
         }
         self.outlet = Some(outlet);
@@ -192,7 +195,13 @@ impl Session {
     }
 
     fn answered(&mut self, tag: u64, answer: Result<Answer, Failure>) {
-        let Some(asked) = self.asked.remove(&tag) else { return };
+        let Some(mut asked) = self.asked.remove(&tag) else { return };
+        if answer == Err(Refusal::Interrupted.into()) && asked.waiter.is_some() {
+            // No answer at all: whoever leads next is asked, or this one once more.
+            asked.again = true;
+            self.asked.insert(tag, asked);
+            return;
+        }
         if let (Query::Open { id }, Ok(_)) = (&asked.op, &answer) {
             match asked.waiter {
                 Some(_) => *self.opens.entry(*id).or_default() += 1,
@@ -219,6 +228,16 @@ impl Session {
                 let _ = waiter.send(());
             }
         }
+    }
+
+    /// Asks once more what the brick could not answer.
+    pub fn ask_again(&mut self) {
+        let mut again = Vec::new();
+        for (tag, asked) in self.asked.iter_mut().filter(|(_, asked)| asked.again) {
+            asked.again = self.outlet.is_none();
+            again.push(ToBrick::Query { tag: *tag, at: Index::ZERO, op: asked.op.clone() });
+        }
+        again.iter().for_each(|message| self.send(message));
     }
 
     /// Answers everything whose time has passed by `now`. Mutations stay retained.

@@ -31,6 +31,8 @@ pub struct Script {
     pub silent: bool,
     /// Mutations are read, and neither carried out nor answered.
     pub holding: bool,
+    /// So many questions more are answered as by a brick that does not lead just then.
+    pub leaderless: u32,
     /// Mutations are carried out, and not said to be durable.
     pub forgetful: bool,
     pub tree: Tree,
@@ -101,6 +103,7 @@ impl Brick {
             denial: None,
             silent: false,
             holding: false,
+            leaderless: 0,
             forgetful: false,
             tree: Tree::default(),
             results: BTreeMap::new(),
@@ -298,6 +301,10 @@ impl Conversation {
         }
         match message {
             ToBrick::Mutate { seq, op, .. } => self.mutate(seq, op),
+            ToBrick::Query { tag, .. } if self.script().leaderless > 0 => {
+                self.script().leaderless -= 1;
+                self.say(&ToMount::NoAnswer { tag, why: Refusal::Interrupted });
+            }
             ToBrick::Query { tag, op, .. } => {
                 let answer = self.script.lock().unwrap_or_else(PoisonError::into_inner).tree.query(op);
                 match answer {

@@ -92,7 +92,7 @@ pub enum Op {
     RemoveDir {
         name: String,
     },
-    /// All names below a folder of this client.
+    /// All names below the folder of this client, or of another one of its kind.
     List {
         name: String,
         seen: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,15 +27,52 @@ struct Args {
     seed: Option<u64>,
     #[arg(long, value_enum, default_value = "two")]
     shape: Shape,
-    /// Only these faults, separated by commas [default: all]
+    /// Only these faults, separated by commas, or none [default: all]
     #[arg(long, value_delimiter = ',')]
-    faults: Vec<Kind>,
+    faults: Vec<Choice>,
     /// The table as JSON
     #[arg(long)]
     json: bool,
     /// Keeps histories and logs there, whatever comes of the run
     #[arg(long)]
     keep: Option<PathBuf>,
+}
+
+/// A word of `--faults`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// The clients are left alone.
+    Nothing,
+    Only(Kind),
+}
+
+impl Choice {
+    const NOTHING: &str = "none";
+
+    fn word(self) -> &'static str {
+        match self {
+            Choice::Nothing => Choice::NOTHING,
+            Choice::Only(kind) => kind.word(),
+        }
+    }
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Choice, String> {
+        if word == Choice::NOTHING { Ok(Choice::Nothing) } else { word.parse().map(Choice::Only) }
+    }
+}
+
+/// What the words mean together; no word means all.
+fn kinds(faults: &[Choice]) -> Result<Vec<Kind>> {
+    ensure!(!faults.contains(&Choice::Nothing) || faults.len() == 1, "--faults none goes with no other one");
+    let only = |choice: &Choice| match choice {
+        Choice::Nothing => None,
+        Choice::Only(kind) => Some(*kind),
+    };
+    Ok(if faults.is_empty() { all_kinds() } else { faults.iter().filter_map(only).collect() })
 }
 
 #[derive(Subcommand)]
@@ -81,7 +119,7 @@ fn chaos(args: &Args) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let folder = args.keep.clone();
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("rfs-chaos-{seed}")));
-    let kinds = if args.faults.is_empty() { all_kinds() } else { args.faults.clone() };
+    let kinds = kinds(&args.faults)?;
     let program = std::env::current_exe()?;
     let time = Duration::from_secs_f64(args.minutes * 60.0);
     let options = Options { time, seed, shape: args.shape, kinds, folder, program, patient: true };

@@ -155,11 +155,13 @@ fn file_back(history: &mut History) -> bool {
 }
 
 fn listing_short(history: &mut History) -> bool {
-    let list = events(history, "names").find_map(|e| match &mut e.op {
-        Op::List { seen, .. } if !seen.is_empty() => Some(seen),
+    let names = history.tracks.iter_mut().filter(|t| t.client.starts_with("names"));
+    let mut lists = names.flat_map(|t| t.events.iter_mut().map(|e| (&t.client, e)));
+    let own = lists.find_map(|(client, e)| match &mut e.op {
+        Op::List { name, seen } if name == client && !seen.is_empty() => Some(seen),
         _ => None,
     });
-    list.and_then(Vec::pop).is_some()
+    own.and_then(Vec::pop).is_some()
 }
 
 fn lock_early(history: &mut History) -> bool {

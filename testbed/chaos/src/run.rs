@@ -28,7 +28,7 @@ pub struct Options {
     pub time: Duration,
     pub seed: u64,
     pub shape: Shape,
-    /// Of the faults, only these.
+    /// Of the faults, only these; none is peace.
     pub kinds: Vec<Kind>,
     /// Where histories and logs go: a folder that all hosts see (not below `/run`, `/mnt` or `/data`).
     pub folder: PathBuf,

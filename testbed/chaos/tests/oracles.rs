@@ -179,7 +179,7 @@ fn slots_are_read_as_they_were_written() {
 #[test]
 fn a_name_always_shows_a_whole_and_new_version() {
     let name = || "replace-a".to_owned();
-    let replace = |t, version| at(t, t, Op::Replace { name: name(), version });
+    let replace = |t, version| at(t, t + 1, Op::Replace { name: name(), version });
     let look = |t, seen| at(t, t, Op::Look { name: name(), seen, wrong: None });
     let last = |version: Result<u64, String>| {
         let versions = BTreeMap::from([(name(), version)]);
@@ -192,10 +192,9 @@ fn a_name_always_shows_a_whole_and_new_version() {
         let tracks = vec![track("replace-a", "a", events), track("replace-b", "b", other)];
         history(tracks, vec![], vec![last(version)])
     };
-    // The other kernel may believe the name for a second.
-    finds(&one(vec![look(4, 2)], vec![look(4, 1), look(7, 2)], Ok(2)), &[]);
-    finds(&one(vec![look(4, 1)], vec![], Ok(2)), &[Rule::StaleRead]);
-    finds(&one(vec![], vec![look(7, 1)], Ok(2)), &[Rule::StaleOpen]);
+    finds(&one(vec![look(5, 2)], vec![look(2, 1), look(4, 1), look(4, 2)], Ok(2)), &[]);
+    finds(&one(vec![look(5, 1)], vec![], Ok(2)), &[Rule::StaleRead]);
+    finds(&one(vec![], vec![look(5, 1)], Ok(2)), &[Rule::StaleOpen]);
     finds(&one(vec![], vec![look(4, 2), look(4, 1)], Ok(2)), &[Rule::Backwards]);
     finds(&one(vec![], vec![look(2, 2)], Ok(2)), &[Rule::FromNowhere]);
     finds(&one(vec![], vec![], Ok(1)), &[Rule::LostClosed]);
@@ -237,6 +236,29 @@ fn names_come_and_go_as_their_client_was_told() {
     for there in [true, false] {
         finds(&one(vec![make(1), lost.clone()], there), &[]);
     }
+}
+
+#[test]
+fn others_list_what_was_acknowledged_before() {
+    let file = || "names-a/f".to_owned();
+    let make = at(10, 12, Op::Make { name: file() });
+    let remove = at(20, 22, Op::Remove { name: file() });
+    let list = |begun, ended, there: bool| {
+        let seen = there.then(file).into_iter().collect();
+        at(begun, ended, Op::List { name: "names-a".into(), seen })
+    };
+    let one = |make: &Event, list: Event| {
+        let names = vec![track("names-a", "a", vec![make.clone(), remove.clone()])];
+        let tracks = [names, vec![track("names-b", "b", vec![list])]].concat();
+        history(tracks, vec![], vec![Place { begun: 1000 * S, ..Place::default() }])
+    };
+    for (begun, ended, there) in
+        [(13, 14, true), (23, 24, false), (9, 11, true), (9, 11, false), (15, 21, false)]
+    {
+        finds(&one(&make, list(begun, ended, there)), &[]);
+    }
+    finds(&one(&make, list(13, 14, false)), &[Rule::WrongName]);
+    finds(&one(&make, list(23, 24, true)), &[Rule::WrongName]);
 }
 
 #[test]
@@ -298,6 +320,10 @@ fn nobody_waits_for_ever_and_no_error_is_without_a_cause() {
     let lock =
         |errno, ended| failed(1, ended, Op::Lock { file: "flock".into(), how: LockKind::Flock }, errno);
     finds(&one(lock(libc::EAGAIN, 1)), &[]);
-    finds(&one(lock(libc::EINTR, 61)), &[]);
-    finds(&one(lock(libc::EINTR, 2)), &[Rule::Error]);
+    finds(&one(lock(libc::EINTR, 131)), &[Rule::Error]);
+    // A mount was killed with the lock, and each new leader waits for it anew.
+    finds(&one(lock(libc::ENOLCK, 131)), &[Rule::Error]);
+    let killed = |event| History { spells: vec![spell(Kind::MountKill, "b", 1, 3)], ..one(event) };
+    finds(&killed(lock(libc::ENOLCK, 131)), &[]);
+    finds(&killed(lock(libc::ENOLCK, 100)), &[Rule::Error]);
 }

@@ -84,7 +84,7 @@ mod tests {
         let mut count = 0;
         for brick in 0..3 {
             for value in 0..=255 {
-                let mut state = State::genesis(3, 1);
+                let mut state = State::genesis(3, 1, false);
                 state.bricks[brick].term = value;
                 state.bricks[brick].lead.synced[2] = 7;
                 let print = of(&state);

@@ -35,6 +35,9 @@ pub struct Shape {
     pub seats: usize,
     /// Promises of voters, leases, and reads.
     pub leases: bool,
+    /// It begins where a brick that is all of S has sent the other one, and not synced, the joint record that takes it in and
+    /// the one that turns that back. All of S loses its power, so that only what is durable is promised.
+    pub growing: bool,
     /// Syncs happen at any time after the write, not with it.
     pub lazy_sync: bool,
     /// A leader sends records before it has written them.

@@ -22,6 +22,7 @@ const SHAPE: Shape = Shape {
     bricks: 2,
     seats: 1,
     leases: false,
+    growing: false,
     lazy_sync: false,
     lazy_journal: false,
     demotion: true,
@@ -133,9 +134,24 @@ pub const MODELS: &[Named] = &[
         full: Bounds { terms: 4, log: 3, data: 0, powers: 2, changes: 0, ..BOUNDS },
     },
     Named {
+        name: "turning-power",
+        about: "2 bricks and a witness: S was one brick, and to grow; that is being turned back, and power is lost",
+        shape: Shape {
+            growing: true,
+            lazy_sync: true,
+            turning: true,
+            demotion: false,
+            growth: false,
+            ..SHAPE
+        },
+        small: Bounds { terms: 3, data: 0, powers: 1, ..BOUNDS },
+        live: false,
+        full: Bounds { terms: 5, log: 8, data: 0, powers: 2, changes: 3, ..BOUNDS },
+    },
+    Named {
         name: "new-disk",
         about: "2 bricks and a witness: a brick comes back with an empty disk",
-        shape: SHAPE,
+        shape: Shape { turning: true, ..SHAPE },
         small: Bounds { log: 5, data: 0, disks: 1, ..BOUNDS },
         live: true,
         full: Bounds { terms: 4, log: 7, data: 0, disks: 1, changes: 2, ..BOUNDS },

@@ -95,7 +95,15 @@ pub const MUTANTS: &[Mutant] = &[
         THERE_AND_BACK,
         "each change begins with a joint record, and who finds one needs both quorums; demotion never waits",
     ),
-    within("turn_back_own", "growth", |b| Bounds { terms: 5, changes: 4, log: 8, ..b }),
+    within("turn_back_needs_proof", "growth", |b| Bounds { terms: 5, changes: 4, log: 8, ..b }),
+    within("turn_back_from_final", "turning-power", |b| Bounds { terms: 4, ..b }),
+    spare_within(
+        "blank_proves_nothing",
+        "new-disk",
+        |b| Bounds { log: 7, changes: 3, ..b },
+        "who found the joint record has the votes of a quorum of c' that had its disks, and what a brick had of a final \
+         record is gone with its disk",
+    ),
     spare(
         "final_ahead_stands",
         "power-changes",

@@ -95,8 +95,13 @@ rules! {
         "lead::become_leader";
     one_change: "no growth before the last change and a record of the own term are committed",
         "change::reconfigure";
-    turn_back_own: "only a change that this leader began is turned back by a final record alone",
-        "change::turn_back";
+    turn_back_needs_proof: "a change that this leader found is turned back by a final record alone only where logs show that it was never \
+         committed",
+        "change::was_never_committed";
+    turn_back_from_final: "and only where it does not turn back another one",
+        "change::was_never_committed";
+    blank_proves_nothing: "a brick with a new disk does not show that it never had a joint record",
+        "lead::Progress::note";
     final_ahead_stands: "a final configuration that is in the hard state outlives its record in the log",
         "mod::choose_config";
     joint_ahead_falls: "a joint configuration in the hard state whose record is lost does not count",

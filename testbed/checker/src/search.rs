@@ -86,7 +86,11 @@ pub fn search(model: &Model, options: Options, progress: &Progress) -> Found {
     let (visited, broken) = (Visited::default(), Mutex::new(None));
     let (transitions, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let search = Search { model, options, symmetry, visited, transitions, stop, broken, progress };
-    let first = search.symmetry.canonical(&State::genesis(model.shape.bricks, model.shape.seats));
+    let first = search.symmetry.canonical(&State::genesis(
+        model.shape.bricks,
+        model.shape.seats,
+        model.shape.growing,
+    ));
     let id = search.visited.insert(fingerprint::of(&first), None);
     let mut frontier: Frontier = id.into_iter().map(|id| (id, first)).collect();
     let mut depth = 0;
@@ -173,7 +177,8 @@ impl Search<'_> {
 
     /// Walks the way again, with the names that the first state gave.
     fn trace(&self, to: Id, last: Action, broken: Broken) -> Violation {
-        let mut state = State::genesis(self.model.shape.bricks, self.model.shape.seats);
+        let mut state =
+            State::genesis(self.model.shape.bricks, self.model.shape.seats, self.model.shape.growing);
         let mut trace = Vec::new();
         let mut steps = Vec::new();
         for print in self.visited.way(to).into_iter().skip(1) {

@@ -101,6 +101,9 @@ impl fmt::Display for Action {
             Self::Journal(i) => write!(f, "{} has written its records", name(i)),
             Self::Sync(i) => write!(f, "{} syncs", name(i)),
             Self::Append { leader, follower } => write!(f, "{} sends to {}", name(leader), name(follower)),
+            Self::Hear { leader, follower } => {
+                write!(f, "{} learns where the log of {} ends", name(leader), name(follower))
+            }
             Self::Commit(i) => write!(f, "{} counts what is committed", name(i)),
             Self::Change(i) => write!(f, "{} begins a change", name(i)),
             Self::TurnBack(i) => write!(f, "{} turns the change back", name(i)),

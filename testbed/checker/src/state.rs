@@ -73,6 +73,9 @@ pub struct Lead {
     pub committed: u8,
     /// It began the joint configuration at the end of its log.
     pub own_joint: bool,
+    /// Where the log of each brick ended at the lowest, as it told this leader, plus 1; kept while it may serve to turn back
+    /// a joint configuration that this leader did not begin.
+    pub ended: [u8; BRICKS],
     /// Acknowledged as journaled, by brick.
     pub journaled: [u8; BRICKS],
     pub synced: [u8; BRICKS],
@@ -143,13 +146,20 @@ pub struct State {
 impl State {
     /// A new volume: the first record everywhere, synced, committed; no leader yet.
     #[must_use]
-    pub fn genesis(bricks: usize, seats: usize) -> Self {
-        let seat = (bricks.is_multiple_of(2) && seats > 0).then_some(0);
-        let first = Record::last(1, Config::new((1 << bricks) - 1, seat));
+    pub fn genesis(bricks: usize, seats: usize, growing: bool) -> Self {
+        let in_sync = if growing { 1 } else { bricks };
+        let seat = (in_sync.is_multiple_of(2) && seats > 0).then_some(0);
+        let first = Record::last(1, Config::new((1 << in_sync) - 1, seat));
         let mut state = Self::default();
         for brick in &mut state.bricks[..bricks] {
             (brick.log[0], brick.len, brick.journaled, brick.synced) = (first, 1, 1, 1);
             (brick.term, brick.saved) = (1, (1, 0));
+            if growing {
+                let (one, both) = (first.target(), Config::new(3, Some(0)));
+                brick.append(Record::joint(1, one, both));
+                brick.append(Record::joint(1, both, one));
+                brick.journaled = brick.len;
+            }
         }
         for witness in &mut state.witnesses[..seats] {
             let register = Register { term: 1, voted: 0, config: (1, 1), stored_in: 1 };

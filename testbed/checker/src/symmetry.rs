@@ -122,6 +122,7 @@ impl Renaming {
         to.suspects = self.voters[usize::from(from.suspects)];
         let lead = &mut to.lead;
         for i in 0..BRICKS {
+            lead.ended[self.bricks[i]] = from.lead.ended[i];
             lead.journaled[self.bricks[i]] = from.lead.journaled[i];
             lead.synced[self.bricks[i]] = from.lead.synced[i];
         }
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn names_do_not_matter() {
         let symmetry = Symmetry::new(3, 2);
-        let mut state = State::genesis(3, 2);
+        let mut state = State::genesis(3, 2, false);
         state.bricks[1].voted = 3;
         state.bricks[1].term = 2;
         state.bricks[2].lead.journaled[1] = 1;

@@ -51,6 +51,8 @@ pub(crate) fn make_image(host: &Host, disk: Disk) {
         Disk::FewInodes { bytes, inodes } => ("ext4", bytes, Some(inodes)),
     };
     let image = host.folder().join("disk.img");
+    // Never the file of an earlier disk: a kernel may still write to that one.
+    let _ = fs::remove_file(&image);
     let file = File::create(&image).expect("make a disk image");
     file.set_len(bytes).expect("size a disk image");
     let mut mkfs = Command::new(format!("mkfs.{kind}"));
@@ -86,12 +88,29 @@ impl Host {
         self.run_within(&["sh", "-c", &script], LIMIT).ok();
     }
 
+    /// The disk of the bricks is taken out, and an empty one of the same kind put in its place; no daemon may run. The
+    /// daemon's own state, `/var/lib/rfs`, stays: it is on another disk in such a machine.
+    #[track_caller]
+    pub fn swap_disk(&self) {
+        let kept = self.folder().join("lib.kept");
+        copy(&self.path("/var/lib/rfs"), &kept);
+        unmount(self);
+        make_image(self, self.disk());
+        copy(&kept, &self.path("/var/lib/rfs"));
+        fs::remove_dir_all(&kept).expect("remove the copy");
+    }
+
     /// Kills every process of the host, and takes the device out. What the kernel had not written yet is written now.
     #[track_caller]
     pub fn eject(&self) {
         self.crash();
         unmount(self);
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-aT").arg(from).arg(to).status();
+    assert!(copied.is_ok_and(|s| s.success()), "copy {}", from.display());
 }
 
 /// The kernel may take a moment to let go of what a killed process had open.

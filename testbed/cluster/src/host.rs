@@ -67,6 +67,10 @@ impl Host {
         &self.folder
     }
 
+    pub(crate) fn disk(&self) -> Disk {
+        self.disk
+    }
+
     pub(crate) fn has_clock(&self) -> bool {
         self.clock
     }

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
-use rfs_engine::tree::testing::{Dice, Model, Picture, ROOT_ATTR, TERM, is_tripped, next_op, stamped};
+use rfs_engine::tree::testing::{
+    Dice, Model, Picture, Planted, ROOT_ATTR, TERM, is_tripped, next_op, stamped,
+};
 use rfs_engine::tree::{CheckpointJob, Fault, Tree};
 use rfs_model::{Index, Op};
 
 use crate::build::build;
 use crate::copy::{Busy, copy};
+use crate::lost::LostTail;
 use crate::mix::{Loss, mix};
 use crate::mutants::Mutant;
 use crate::recovery::{Wreck, Yard, go_on, limits, must_be};
@@ -55,6 +58,8 @@ struct History {
     at: Index,
     /// Where the index was made anew for the last time.
     since: Option<Index>,
+    /// How far the log is synced; `None`: nobody tells the tree, and it defers nothing.
+    synced: Option<Index>,
 }
 
 impl History {
@@ -65,7 +70,9 @@ impl History {
         let tree = Tree::create(&brick, &limits(&mut dice), ROOT_ATTR, Bytes::new())?;
         let (model, timeline) = (Model::new(), Timeline::default());
         let (setup, tree, ops, at) = (setup.clone(), Some(tree), Vec::new(), Index::ZERO);
-        let mut new = Self { dice, yard, setup, brick, tree, ops, model, timeline, at, since: None };
+        let synced = dice.chance(60).then_some(Index::ZERO);
+        let mut new = Self { dice, yard, setup, brick, tree, ops, model, timeline, at, since: None, synced };
+        new.tell_synced(Index::ZERO)?;
         new.timeline = new.now();
         Ok(new)
     }
@@ -93,6 +100,7 @@ impl History {
         }
         if self.dice.chance(10) {
             self.tree().end_batch()?;
+            self.tell_synced(Index(self.ops.len() as u64))?;
             must_be(self.tree.as_ref().expect("the brick lives"), &self.brick, &self.model, self.since)
                 .context("before any crash")?;
         }
@@ -118,8 +126,21 @@ impl History {
         self.crash(stats)
     }
 
+    /// The log is synced up to there, or a little further than it was.
+    fn tell_synced(&mut self, upto: Index) -> Result<()> {
+        let Some(synced) = &mut self.synced else { return Ok(()) };
+        *synced = upto.max(*synced);
+        let (upto, tree) = (*synced, self.tree.as_mut().expect("the brick lives"));
+        tree.tell_synced(upto, usize::MAX).into_iter().try_for_each(|leftover| leftover.run())?;
+        Ok(())
+    }
+
     /// The next operation, applied; false when the brick was stopped in it, or after it.
     fn operate(&mut self) -> Result<bool> {
+        if self.dice.chance(20) {
+            let lag = self.dice.below(12) as u64;
+            self.tell_synced(Index((self.ops.len() as u64).saturating_sub(lag)))?;
+        }
         let (index, op) = self.admit();
         let ends = self.dice.chance(15);
         let tree = self.tree();
@@ -155,6 +176,7 @@ impl History {
     fn checkpoint(&mut self, stats: &mut Stats) -> Result<()> {
         let job: CheckpointJob = self.tree().checkpoint_begin(Bytes::new())?;
         let (at, now) = (job.index(), self.now());
+        self.tell_synced(at)?;
         if self.setup.mutant != Some(Mutant::IndexBeforeSync) {
             self.timeline = now;
         }
@@ -173,6 +195,14 @@ impl History {
         let index = std::fs::read(self.brick.join(".rfs/index.redb"))?;
         self.tree = None;
         self.timeline.add_picture(&read(&self.brick)?);
+        if let Some(synced) = self.synced
+            && self.setup.mutant.is_none_or(Mutant::is_of_a_lost_tail)
+        {
+            // A planted fault of this kind shows in few of them.
+            for _ in 0..if self.setup.mutant.is_some() { 8 } else { 1 } {
+                self.lose_the_tail(synced, &index, stats)?;
+            }
+        }
         let states = 1 + self.dice.below(4);
         for left in (0..states).rev() {
             let mut dice = self.dice.fork();
@@ -185,6 +215,21 @@ impl History {
             self.recover(brick, &index, left == 0, &mut dice, stats)?;
         }
         Ok(())
+    }
+
+    /// The log ends somewhere behind what was synced, and the disk has any effects of all records.
+    fn lose_the_tail(&mut self, synced: Index, index: &[u8], stats: &mut Stats) -> Result<()> {
+        let mut dice = self.dice.fork();
+        let keep = synced.0 + dice.below(self.ops.len() - synced.0 as usize + 1) as u64;
+        let disk = if self.setup.mutant == Some(Mutant::Planted(Planted::DiesAtOnce)) {
+            // All that was removed is gone: of any part of the effects a death is seldom one.
+            self.model.picture()
+        } else {
+            mix(&self.timeline, Loss { synced: 0, last: self.timeline.len - 1 }, &mut dice)
+        };
+        let tail = LostTail { ops: &self.ops, at: self.at, keep: Index(keep), mutant: self.setup.mutant };
+        let why = || format!("the log lost all behind record {keep}");
+        tail.check(disk, index, &mut self.yard, &mut dice, stats).with_context(why)
     }
 
     /// Recovers a crash state. The one that `stays` is the brick from then on, the others get some more operations.
@@ -212,6 +257,7 @@ impl History {
         }
         (self.brick, self.since) = (wreck.brick, since);
         (self.tree, self.at) = (Some(tree), Index(self.ops.len() as u64));
+        self.tell_synced(self.at)?;
         self.timeline = self.now();
         Ok(())
     }

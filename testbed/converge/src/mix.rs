@@ -28,6 +28,9 @@ pub struct Loss {
     pub last: usize,
 }
 
+/// What the disk itself shows without identity is numbered otherwise: one number is one inode.
+const LOST_HERE: u64 = 1 << 63;
+
 /// The times up to which each inode's names are kept.
 type Times = BTreeMap<InodeId, usize>;
 
@@ -53,7 +56,7 @@ pub fn mix(timeline: &Timeline, loss: Loss, dice: &mut Dice) -> Picture {
             continue;
         }
         let (id, node) = if may_be_torn(life, time) && !parents.contains(id) && dice.chance(25) {
-            (torn(id.index.0), bare(&life.nodes[0].1))
+            (torn(id.index.0 | LOST_HERE), bare(&life.nodes[0].1))
         } else if orderly {
             (*id, as_of(life, time).clone())
         } else {

@@ -51,6 +51,17 @@ impl Mutant {
             "owner, mode, ACLs of new inodes as the crash left them",
         ),
         ("times-not-set", Self::Planted(Planted::TimesNotSet), "modification times as the crash left them"),
+        (
+            "not-swept",
+            Self::Planted(Planted::NotSwept),
+            "after a loss of power only what records touched is looked at",
+        ),
+        ("strays-kept", Self::Planted(Planted::StraysKept), "what no log knows any more is left where it is"),
+        (
+            "dies-at-once",
+            Self::Planted(Planted::DiesAtOnce),
+            "what unsynced records remove is deleted at once",
+        ),
         ("places-kept", Self::Planted(Planted::PlacesKept), "the index keeps names that are gone"),
     ];
 
@@ -59,6 +70,12 @@ impl Mutant {
     pub fn from_name(name: &str) -> Result<Self, String> {
         let found = Self::ALL.iter().find(|(known, ..)| *known == name);
         found.map(|(_, mutant, _)| *mutant).ok_or_else(|| format!("no planted fault is called {name}"))
+    }
+
+    /// Whether only a disk with effects of lost records shows it.
+    #[must_use]
+    pub fn is_of_a_lost_tail(self) -> bool {
+        matches!(self, Self::Planted(Planted::NotSwept | Planted::StraysKept | Planted::DiesAtOnce))
     }
 
     fn planted(self) -> Option<Planted> {

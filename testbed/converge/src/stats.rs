@@ -23,6 +23,8 @@ pub struct Stats {
     pub changes: u64,
     pub copies: u64,
     pub rebuilt: u64,
+    /// Disks with effects of records that the log had lost.
+    pub lost_tails: u64,
 }
 
 impl AddAssign for Stats {
@@ -37,5 +39,6 @@ impl AddAssign for Stats {
         self.changes += other.changes;
         self.copies += other.copies;
         self.rebuilt += other.rebuilt;
+        self.lost_tails += other.lost_tails;
     }
 }

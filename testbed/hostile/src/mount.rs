@@ -127,7 +127,7 @@ impl Mount {
 
     fn learn(&mut self, source: &mut Source<'_>) {
         let id = source.inode(&self.known);
-        let _ = self.inodes.remember(id, source.number(1), source.name());
+        self.names(source, id);
         self.known.push(id);
         let place = |source: &mut Source<'_>| BrickPlace {
             node: source.node(),
@@ -146,6 +146,26 @@ impl Mount {
         drop(Options::from_pairs(&welcome.options));
         self.places.learn(&Address::Tcp("server1:24007".into()), &welcome);
         assert!(!self.places.candidates().is_empty(), "there is always somebody to ask");
+    }
+}
+
+impl Mount {
+    /// What the kernel is told of names, and what becomes of them.
+    fn names(&mut self, source: &mut Source<'_>, id: InodeId) {
+        let place = (source.number(1), source.name());
+        match source.below(5) {
+            0 => self.inodes.moved(&place, (source.number(1), source.name())),
+            1 => drop(self.inodes.removed(&place)),
+            2 => self.inodes.forget(id.number(), source.number(1)),
+            3 => self.inodes.dropped(&place, self.inodes.telling(&place)),
+            _ => {
+                let attr = attr(source, id);
+                let known = self.inodes.remember(&attr, place.clone()).is_some();
+                let doubtful = self.inodes.doubtful(&attr, &place);
+                assert!(known || doubtful.is_empty(), "of an inode that it does not know");
+                assert!(!doubtful.contains(&place), "where it was just found");
+            }
+        }
     }
 }
 

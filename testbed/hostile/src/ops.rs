@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rfs_model::client::{Mutation, SetTime, WantAttr};
-use rfs_model::op::{Allocate, Fate, LockKind, LockOwner, LockRange, Stamped};
+use rfs_model::op::{Allocate, COMPARE_IDS, Fate, LockKind, LockOwner, LockRange, Stamped};
 use rfs_model::{FileKind, InodeId, Op, Refusal, Seq, SessionId, SetAttr, Timestamp};
 
 use crate::source::Source;
@@ -110,7 +110,7 @@ pub fn op(source: &mut Source<'_>, new: InodeId, known: &[InodeId]) -> Op {
         18 => Op::RemoveXattr { id, name: xattr(source).0 },
         19 => Op::Allocate { id, range: allocate(source) },
         20 => Op::Reap { id },
-        _ => rare(source, id),
+        _ => rare(source, id, known),
     }
 }
 
@@ -131,12 +131,16 @@ fn make(source: &mut Source<'_>, new: InodeId, parent: InodeId, name: Bytes) -> 
     }
 }
 
-fn rare(source: &mut Source<'_>, id: InodeId) -> Op {
+fn rare(source: &mut Source<'_>, id: InodeId, known: &[InodeId]) -> Op {
     let owner = LockOwner { session: source.session(), owner: source.below(3).into() };
-    match source.below(4) {
+    match source.below(5) {
         0 => Op::Lock { id, owner, range: range(source) },
         1 => Op::Unlock { id, owner },
-        2 => Op::SessionOpen { name: source.name() },
+        2 => {
+            let count = if source.below(8) == 0 { COMPARE_IDS + 1 } else { source.below(4).into() };
+            Op::Compare { ids: (0..count).map(|_| source.inode(known)).collect() }
+        }
+        3 => Op::SessionOpen { name: source.name() },
         _ => Op::SessionClose {},
     }
 }

@@ -118,6 +118,7 @@ fn piece(source: &mut Source<'_>, known: &mut Vec<InodeId>, inodes: u64, bytes: 
             Item::Inode { id, kind, version: Index(1), ctime: Timestamp::default(), places, body }
         }
         6 => Item::Places { id, places: places(source, known) },
+        7 if source.below(4) == 0 => Item::Rotten { id, block: source.number(5) },
         7..9 => Item::Data { id, offset: source.number(5), data: source.bytes(30) },
         9 => {
             let (name, value) = ops::xattr(source);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rfs_powercut::campaign::{self, Figures, Options};
 use rfs_powercut::site::{Plan, Recording};
 use rfs_powercut::work::{self, Pace};
@@ -65,8 +65,7 @@ fn one_recording(args: &Args, seed: u64, cuts: Vec<u64>, bar: &ProgressBar, befo
     let options =
         Options { seed, cuts, stages: args.side_by_side, lie: args.lie, keep: Some(folder.clone()) };
     let figures = campaign::run(&recording, &options, |figures| {
-        bar.set_position(before + figures.cuts);
-        bar.set_message(format!("seed {seed}: {} failed", figures.failures.len()));
+        tell(bar, before + figures.cuts, format!("seed {seed}: {} failed", figures.failures.len()));
     })?;
     if args.from.is_none() && (args.keep.is_some() || !figures.failures.is_empty()) {
         recording.save(&folder).with_context(|| format!("keep the recording in {}", folder.display()))?;
@@ -83,8 +82,7 @@ fn one_recording(args: &Args, seed: u64, cuts: Vec<u64>, bar: &ProgressBar, befo
 /// Cuts one brick at a time. What it does depends on the moment: a failure has no command that repeats it.
 fn one_brick(args: &Args, cuts: u64, bar: &ProgressBar, before: u64) -> Result<Figures> {
     let figures = campaign::run_one(&plan(args, args.seed), cuts, |figures| {
-        bar.set_position(before + figures.cuts);
-        bar.set_message(format!("one brick: {} failed", figures.failures.len()));
+        tell(bar, before + figures.cuts, format!("one brick: {} failed", figures.failures.len()));
     })?;
     for failure in &figures.failures {
         bar.suspend(|| eprintln!("cut {} of one brick: {:#?}", failure.cut, failure.what));
@@ -110,9 +108,19 @@ fn plan(args: &Args, seed: u64) -> Plan {
     }
 }
 
+/// Moves the bar on; where nobody sees it, says so now and then.
+fn tell(bar: &ProgressBar, cuts: u64, what: String) {
+    const NOW_AND_THEN: u64 = 25;
+    if bar.is_hidden() && cuts.is_multiple_of(NOW_AND_THEN) {
+        eprintln!("{cuts} of {} cuts, {what}", bar.length().unwrap_or_default());
+    }
+    bar.set_position(cuts);
+    bar.set_message(what);
+}
+
 fn bar(cuts: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+        return ProgressBar::with_draw_target(Some(cuts), ProgressDrawTarget::hidden());
     }
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} cuts, {eta} left, {msg}");
     ProgressBar::new(cuts).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

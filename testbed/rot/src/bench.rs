@@ -1,5 +1,6 @@
 //! Two bricks with files that have settled, a mount, and what the files must hold.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
@@ -12,19 +13,35 @@ use rfs_cluster::{BRICK, MOUNT, Replica, VOLUME, until};
 const FILES: usize = 60;
 /// Longer than files must be quiet before they get sums.
 const SETTLES: Duration = Duration::from_secs(40);
-/// What a program that reads all files prints: one line each, its checksum or `EIO`.
+/// What a program that reads all files prints: one line each, its size and checksum, or `EIO`.
 const READ_ALL: &str = r#"
 import errno, hashlib, os, sys
 for name in sys.argv[1:]:
     try:
         fd = os.open(name, os.O_RDONLY)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        sha = hashlib.sha1()
-        while data := os.read(fd, 1 << 17): sha.update(data)
+        sha, size = hashlib.sha1(), 0
+        while data := os.read(fd, 1 << 17):
+            sha.update(data)
+            size += len(data)
         os.close(fd)
-        print(name, sha.hexdigest())
+        print(name, f"{size}:{sha.hexdigest()}")
     except OSError as e:
         print(name, errno.errorcode[e.errno])
+"#;
+
+/// A file that is written anew in some rounds.
+pub const FRESH: &str = "fresh";
+/// Writes a file, and prints its size and checksum.
+const WRITE: &str = r#"
+import hashlib, os, sys
+name, size = sys.argv[1], int(sys.argv[2])
+data = os.urandom(size)
+fd = os.open(name, os.O_WRONLY | os.O_TRUNC)
+os.write(fd, data)
+os.fsync(fd)
+os.close(fd)
+print(f"{size}:{hashlib.sha1(data).hexdigest()}")
 "#;
 
 /// What was read of one file.
@@ -32,15 +49,15 @@ for name in sys.argv[1:]:
 pub enum Read {
     Right,
     Refused(String),
-    /// The checksum that it should not have.
+    /// The size and checksum that it should not have.
     Wrong(String),
 }
 
 /// A volume of two bricks on hosts of their own.
 pub struct Bench {
     pub replica: Replica,
-    /// Checksum of each file.
-    want: BTreeMap<String, String>,
+    /// Size and checksum of each file.
+    want: RefCell<BTreeMap<String, String>>,
 }
 
 impl Bench {
@@ -51,12 +68,14 @@ impl Bench {
         replica.mount("client");
         let fill = format!(
             "cd {MOUNT} && mkdir d && for i in $(seq {FILES}); do head -c $((i * 300)) /dev/urandom > d/$i; done && \
-             setfattr -n user.note -v something d/7 && dd if=/dev/urandom of=big bs=1M count=6 status=none && sync d big"
+             head -c 1000 /dev/urandom > fresh && python3 -c 'import os; os.setxattr(\"d/7\", \"user.note\", b\"something\")' && \
+             dd if=/dev/urandom of=big bs=1M count=6 status=none && sync d big"
         );
         replica.cluster["client"].sh(&fill).ok();
         replica.settled();
-        let mut bench = Self { replica, want: BTreeMap::new() };
-        bench.want = bench.read();
+        let bench = Self { replica, want: RefCell::default() };
+        let read = bench.read();
+        bench.want.replace(read);
         // So that the bricks report how many files have no sums.
         bench.scrub();
         bench.settle();
@@ -65,10 +84,10 @@ impl Bench {
 
     fn names() -> Vec<String> {
         let small = (1..=FILES).map(|i| format!("d/{i}"));
-        small.chain(["big".to_owned()]).collect()
+        small.chain(["big", FRESH].map(str::to_owned)).collect()
     }
 
-    /// Checksums, or names of errors, of all files as the mount gives them, past the kernel's cache.
+    /// Sizes and checksums, or names of errors, of all files as the mount gives them, past the kernel's cache.
     fn read(&self) -> BTreeMap<String, String> {
         let names = Self::names();
         let script = format!("cd {MOUNT} && python3 -c '{READ_ALL}' {}", names.join(" "));
@@ -90,7 +109,24 @@ impl Bench {
             };
             (name.clone(), read)
         };
-        self.want.iter().map(judge).collect()
+        self.want.borrow().iter().map(judge).collect()
+    }
+
+    /// Writes a file anew through the mount. On return all bricks have it, and none has sums of it. Gives its size.
+    ///
+    /// # Errors
+    /// Of the file system, when a brick is looked at.
+    pub fn write_fresh(&self, dice: &mut fastrand::Rng) -> std::io::Result<u64> {
+        let size = dice.u64(1..400_000);
+        let script = format!("cd {MOUNT} && python3 -c '{WRITE}' {FRESH} {size}");
+        let out = self.replica.cluster["client"].run_within(&["sh", "-c", &script], HEALS).ok();
+        self.want.borrow_mut().insert(FRESH.to_owned(), out.trim().to_owned());
+        for host in &self.replica.bricks {
+            let file = self.brick(host).join(FRESH);
+            let applied = || fs::metadata(&file).is_ok_and(|m| m.len() == size);
+            until("the brick has the file", HEALS, applied);
+        }
+        Ok(size)
     }
 
     /// Waits until all files of both bricks have sums, and a scrub has compared them.
@@ -120,6 +156,12 @@ impl Bench {
     pub fn log(&self, host: &str) -> String {
         let file = self.replica.cluster[host].folder().join(format!("{BRICKD}.log"));
         String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
+    }
+
+    /// The last lines of all logs.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        self.replica.cluster.hosts().map(|host| host.log_tails(60)).collect()
     }
 
     /// The brick's directory as the test reaches it.

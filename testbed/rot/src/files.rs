@@ -1,5 +1,6 @@
 //! The damage itself.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rfs_cluster::damage::{segments, used_bytes};
 
+/// The xattr that says who an inode is.
+pub const IDENTITY: &str = "trusted.rfs.id";
 /// Bytes of a segment's header, and where records begin behind it.
 const SEGMENT_HEADER: u64 = 64;
 const RECORD_HEADER: u64 = 40;
@@ -28,6 +31,16 @@ pub fn flip_one(file: &Path, from: u64, upto: u64, dice: &mut fastrand::Rng) -> 
     target.set_modified(modified)?;
     target.sync_all()?;
     Ok(at)
+}
+
+/// Where a file of that size may be cut: anywhere, at a block, in its last block, or all of it.
+pub fn some_cut(size: u64, dice: &mut fastrand::Rng) -> u64 {
+    match dice.u8(0..4) {
+        0 => dice.u64(0..size),
+        1 => dice.u64(0..size) / 4096 * 4096,
+        2 => size - 1 - dice.u64(0..size.min(4096)),
+        _ => 0,
+    }
 }
 
 /// Makes a file shorter, as no program does: without a trace in its times.
@@ -56,7 +69,7 @@ pub fn flip_in_segment(brick: &Path, part: Part, dice: &mut fastrand::Rng) -> io
     let (from, upto) = match part {
         Part::Header => (0, SEGMENT_HEADER),
         Part::Record => (first, first + RECORD_HEADER),
-        Part::Payload => (first + RECORD_HEADER, end / 2),
+        Part::Payload => (first + RECORD_HEADER, end),
         Part::Tail => (end.saturating_sub(40), end),
     };
     flip_one(&file, from, upto, dice)?;
@@ -83,6 +96,28 @@ pub fn with_suffix(folder: &Path, suffix: &str) -> io::Result<Vec<PathBuf>> {
     all.retain(|p| p.to_string_lossy().ends_with(suffix));
     all.sort();
     Ok(all)
+}
+
+/// Who every name of the tree is, as the brick says on disk.
+///
+/// # Errors
+/// Of the file system.
+pub fn identities(brick: &Path) -> io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut out = BTreeMap::new();
+    for folder in [brick.to_owned(), brick.join("d")] {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let mut value = [0; 256];
+            let name = path.strip_prefix(brick).unwrap_or(&path).to_owned();
+            match rustix::fs::getxattr(&path, IDENTITY, &mut value[..]) {
+                Ok(len) => drop(out.insert(name, value[..len].to_vec())),
+                // The brick's own folder.
+                Err(rustix::io::Errno::NODATA) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// Another mode.

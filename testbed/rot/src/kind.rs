@@ -12,6 +12,8 @@ pub enum Kind {
     DataAtRest,
     /// A file is cut short.
     Cut,
+    /// A file is cut short before it has sums.
+    CutFresh,
     Mode,
     Owner,
     Mtime,
@@ -55,7 +57,7 @@ impl Kind {
     #[must_use]
     pub fn light(self) -> Light {
         match self {
-            Self::Data | Self::DataAtRest | Self::Cut => Light::Read,
+            Self::Data | Self::DataAtRest | Self::Cut | Self::CutFresh => Light::Read,
             Self::Mode
             | Self::Owner
             | Self::Mtime
@@ -80,13 +82,15 @@ impl Kind {
         matches!(self, Self::Index | Self::SegmentHeader | Self::HeaderCopy | Self::SegmentTail)
     }
 
+    /// Whether a file may be missing until a scrub has come by: names have no sums.
+    #[must_use]
+    pub fn may_be_missing(self) -> bool {
+        matches!(self, Self::Identity | Self::Name | Self::Gone)
+    }
+
     /// Whether the brick may stay out until somebody puts the file right.
     #[must_use]
     pub fn may_stay_out(self) -> bool {
         matches!(self, Self::Label | Self::Vote | Self::Pool | Self::Identity)
     }
-
-    /// The kinds that the tests of this crate go through; the cluster's own tests have those of the log, the index and the
-    /// pool.
-    pub const SHORT: [Self; 5] = [Self::Data, Self::DataAtRest, Self::Mode, Self::Xattr, Self::Name];
 }

@@ -4,6 +4,7 @@
 //! A round is: take a brick, damage one file of it, read everything through the mount, let it heal, compare the bricks.
 
 pub mod bench;
+mod damage;
 pub mod files;
 pub mod kind;
 pub mod round;

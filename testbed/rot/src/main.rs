@@ -32,20 +32,19 @@ fn main() -> Result<ExitCode> {
     let bar = ProgressBar::new(args.rounds * kinds.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}, {eta} left")?);
     bar.set_message("a volume is made and settles");
-    let bench = Bench::new();
+    let mut bench = Some(Bench::new());
     let mut rounds = Vec::new();
     for seed in args.seed..args.seed + args.rounds {
         for kind in &kinds {
             bar.set_message(format!("{kind:?}"));
-            let round = bench.round(*kind, seed);
+            let round = bench.get_or_insert_with(Bench::new).round(*kind, seed);
             show(&bar, &round, args.json)?;
             bar.inc(1);
-            let wrong = matches!(round.outcome, Outcome::Wrong(_));
-            rounds.push(round);
-            if wrong {
-                bar.finish_and_clear();
-                return end(&rounds, args.json);
+            // What such a round leaves behind would be found by the next one.
+            if matches!(round.outcome, Outcome::Wrong(_)) {
+                bar.suspend(|| eprint!("{}", bench.take().map(|b| b.log_tails()).unwrap_or_default()));
             }
+            rounds.push(round);
         }
     }
     bar.finish_and_clear();

@@ -1,8 +1,7 @@
 //! One round: damage, light, reading, healing.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rfs_cluster::servers::MOUNTD;
@@ -11,13 +10,13 @@ use rfs_cluster::{Signal, holds_within, tree};
 use serde::Serialize;
 
 use crate::bench::{Bench, Read};
-use crate::files::{self, Part};
+use crate::damage::Damage;
+use crate::files;
 use crate::kind::{Kind, Light};
 
 const SOON: Duration = Duration::from_secs(20);
-/// Where a daemon or a mount keeps the register of a witness.
-const REGISTERS: &str = "/var/lib/rfs/witness";
-
+/// When a start has said what it has to say, or who stays out is out.
+const SHORTLY: Duration = Duration::from_secs(3);
 /// When somebody noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,16 +49,24 @@ pub struct Round {
     /// What was damaged.
     pub what: String,
     pub noticed: Noticed,
+    /// What could not be read for a while, and why.
+    pub unread: Vec<String>,
     pub outcome: Outcome,
     pub seconds: f64,
 }
 
-/// A file that was damaged, as it was, and the words that must be in somebody's log.
-struct Damage {
-    file: PathBuf,
-    good: Option<Vec<u8>>,
-    words: Vec<String>,
+/// What is known of a round at its end.
+struct Ended {
     what: String,
+    noticed: Noticed,
+    unread: Vec<String>,
+    outcome: Outcome,
+}
+
+impl Ended {
+    fn wrong(what: String, unread: Vec<String>, why: String) -> Self {
+        Self { what, noticed: Noticed::Never, unread, outcome: Outcome::Wrong(why) }
+    }
 }
 
 impl Bench {
@@ -70,9 +77,10 @@ impl Bench {
         let mut dice = fastrand::Rng::with_seed(seed);
         let victim = self.victim(kind, &mut dice);
         let tried = self.try_round(kind, &victim, &mut dice);
-        let (what, noticed, outcome) =
-            tried.unwrap_or_else(|why| (victim.clone(), Noticed::Never, Outcome::Wrong(why)));
-        Round { kind, seed, what, noticed, outcome, seconds: begun.elapsed().as_secs_f64() }
+        let what = victim.clone();
+        let ended = tried.unwrap_or_else(|why| Ended::wrong(what, Vec::new(), why));
+        let Ended { what, noticed, unread, outcome } = ended;
+        Round { kind, seed, what, noticed, unread, outcome, seconds: begun.elapsed().as_secs_f64() }
     }
 
     fn victim(&self, kind: Kind, dice: &mut fastrand::Rng) -> String {
@@ -86,12 +94,7 @@ impl Bench {
         }
     }
 
-    fn try_round(
-        &self,
-        kind: Kind,
-        victim: &str,
-        dice: &mut fastrand::Rng,
-    ) -> Result<(String, Noticed, Outcome), String> {
+    fn try_round(&self, kind: Kind, victim: &str, dice: &mut fastrand::Rng) -> Result<Ended, String> {
         let before = self.log(victim).len();
         if kind.stops() {
             self.stop(kind, victim, dice)?;
@@ -110,18 +113,26 @@ impl Bench {
         }
         self.bring_to_light(kind, victim);
         let read = self.check();
-        let wrong: Vec<&String> =
-            read.iter().filter(|(_, r)| matches!(r, Read::Wrong(_))).map(|(n, _)| n).collect();
+        let unread = read.iter().filter_map(|(name, read)| match read {
+            Read::Refused(why) => Some(format!("{name}: {why}")),
+            _ => None,
+        });
+        let unread: Vec<String> = unread.collect();
+        let missing = |why: &str| why == "ENOENT" && !kind.may_be_missing();
+        let is_wrong = |read: &Read| match read {
+            Read::Right => false,
+            Read::Refused(why) => missing(why),
+            Read::Wrong(_) => true,
+        };
+        let wrong: Vec<_> = read.iter().filter(|(_, r)| is_wrong(r)).collect();
         if !wrong.is_empty() {
-            return Ok((
-                what.clone(),
-                Noticed::Never,
-                Outcome::Wrong(format!("{what}: wrong bytes of {wrong:?}")),
-            ));
+            let why = format!("{what}: wrong bytes of {wrong:?}");
+            return Ok(Ended::wrong(what, unread, why));
         }
         let noticed = self.noticed(kind, victim, before, &damage, scrubs);
-        let outcome = self.ends(kind, victim, &damage, noticed, &read);
-        Ok((what, noticed, outcome))
+        let refused = unread.iter().any(|line| !line.ends_with("ENOENT"));
+        let outcome = self.ends(kind, victim, &damage, noticed, refused);
+        Ok(Ended { what, noticed, unread, outcome })
     }
 
     fn stop(&self, kind: Kind, victim: &str, dice: &mut fastrand::Rng) -> Result<(), String> {
@@ -147,108 +158,18 @@ impl Bench {
         match kind.light() {
             // Mounts read from the leader: what rots on a follower is found by a scrub.
             Light::Read if self.replica.leader() == victim => {}
-            Light::Read | Light::Scrub => {
-                // A brick that stops over what it finds ends the scrub: then there is nobody to wait for.
-                let host = &self.replica.cluster[self.replica.leader()];
-                for word in ["stop", "start"] {
-                    let _ = host.tools(&["volume", "scrub", rfs_cluster::VOLUME, word]);
-                }
-            }
+            Light::Read | Light::Scrub => self.scrub_again(),
             Light::Mount => self.replica.mount("client"),
             Light::Start => {}
         }
     }
 
-    fn damage(&self, kind: Kind, victim: &str, dice: &mut fastrand::Rng) -> std::io::Result<Damage> {
-        let brick = self.brick(victim);
-        let name = format!("d/{}", 1 + dice.usize(0..60));
-        let small = brick.join(&name);
-        let of = |file: PathBuf, words: &[&str], what: String| Damage {
-            good: None,
-            file,
-            words: words.iter().map(|w| (*w).to_owned()).collect(),
-            what,
-        };
-        let whole = |file: PathBuf, dice: &mut fastrand::Rng| -> std::io::Result<Damage> {
-            let good = fs::read(&file)?;
-            let at = files::flip_one(&file, 0, u64::MAX, dice)?;
-            let word = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            let what = format!("{word} at {at}");
-            Ok(Damage { file, good: Some(good), words: vec![word], what })
-        };
-        Ok(match kind {
-            Kind::Data | Kind::DataAtRest => {
-                let (file, name) =
-                    if dice.bool() { (brick.join("big"), "big".to_owned()) } else { (small, name) };
-                let at = files::flip_one(&file, 0, u64::MAX, dice)?;
-                of(file, &["rot:", &format!("/{name}")], format!("{name} at {at}"))
-            }
-            Kind::Cut => {
-                let file = brick.join("big");
-                let len = dice.u64(4096..6 << 20);
-                files::cut(&file, len)?;
-                of(file, &["rot:", "/big"], format!("big cut to {len}"))
-            }
-            Kind::Mode => {
-                files::change_mode(&small)?;
-                of(small, &["rot:", &format!("/{name}")], format!("mode of {name}"))
-            }
-            Kind::Owner => {
-                std::os::unix::fs::chown(&small, Some(4242), None)?;
-                of(small, &["rot:", &format!("/{name}")], format!("owner of {name}"))
-            }
-            Kind::Mtime => {
-                fs::File::options().write(true).open(&small)?.set_modified(std::time::UNIX_EPOCH)?;
-                of(small, &["rot:", &format!("/{name}")], format!("mtime of {name}"))
-            }
-            Kind::Xattr => {
-                let file = brick.join("d/7");
-                files::flip_xattr(&file, "user.note")?;
-                of(file, &["rot:", "/d/7"], "user.note of d/7".to_owned())
-            }
-            Kind::Identity => {
-                files::flip_xattr(&small, "trusted.rfs.id")?;
-                of(small, &[&format!("/{name}")], format!("trusted.rfs.id of {name}"))
-            }
-            Kind::Name => {
-                fs::rename(&small, brick.join(format!("d/{}x", dice.u32(..))))?;
-                of(small, &["rot:", &format!("/{name}")], format!("name of {name}"))
-            }
-            Kind::Gone => {
-                fs::remove_file(&small)?;
-                of(small, &["rot:", &format!("/{name}")], format!("{name} removed"))
-            }
-            Kind::SegmentHeader | Kind::SegmentRecord | Kind::SegmentPayload | Kind::SegmentTail => {
-                let part = match kind {
-                    Kind::SegmentHeader => Part::Header,
-                    Kind::SegmentRecord => Part::Record,
-                    Kind::SegmentPayload => Part::Payload,
-                    _ => Part::Tail,
-                };
-                let file = files::flip_in_segment(&brick, part, dice)?;
-                let word = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                of(file, &[&word], format!("{part:?} of {word}"))
-            }
-            Kind::HeaderCopy => {
-                let all = files::with_suffix(&brick.join(".rfs/log"), ".hdr")?;
-                let file =
-                    dice.choice(&all).ok_or_else(|| std::io::Error::other("no header copies"))?.clone();
-                whole(file, dice)?
-            }
-            Kind::Index => whole(brick.join(".rfs/index.redb"), dice)?,
-            Kind::Label => whole(brick.join(".rfs/label"), dice)?,
-            Kind::Vote => whole(brick.join(".rfs/vote"), dice)?,
-            Kind::Life => whole(brick.join(".rfs/life"), dice)?,
-            Kind::Volume => whole(brick.join(".rfs/volume"), dice)?,
-            Kind::Pool => whole(self.replica.cluster[victim].path("/var/lib/rfs/pool.toml"), dice)?,
-            Kind::Register => {
-                let folder = self.replica.cluster[victim].path(REGISTERS);
-                let mut all = files::with_suffix(&folder, "")?;
-                all.retain(|f| f.is_file() && fs::metadata(f).is_ok_and(|m| m.len() > 40));
-                let file = all.first().ok_or_else(|| std::io::Error::other("no register"))?.clone();
-                whole(file, dice)?
-            }
-        })
+    /// A brick that stops over what it finds ends the scrub, and then there is nobody to wait for: so nobody waits.
+    fn scrub_again(&self) {
+        let host = &self.replica.cluster[self.replica.leader()];
+        for word in ["stop", "start"] {
+            let _ = host.tools(&["volume", "scrub", rfs_cluster::VOLUME, word]);
+        }
     }
 
     fn noticed(&self, kind: Kind, victim: &str, before: usize, damage: &Damage, scrubs: bool) -> Noticed {
@@ -257,8 +178,13 @@ impl Bench {
             let new = log.get(before.min(log.len())..).unwrap_or(&log).to_owned();
             new.lines().any(|line| damage.words.iter().all(|word| line.contains(word)))
         };
-        if !holds_within(if kind.may_be_harmless() { Duration::from_secs(3) } else { SOON }, told) {
-            return Noticed::Never;
+        let starts = kind.light() == Light::Start;
+        if !holds_within(if starts { SHORTLY } else { SOON }, told) {
+            // What no start reads.
+            self.scrub_again();
+            let patience = if kind.may_be_harmless() { SHORTLY } else { SOON };
+            let found = starts && holds_within(patience, told);
+            return if found { Noticed::Scrub } else { Noticed::Never };
         }
         match kind.light() {
             Light::Read | Light::Scrub if scrubs => Noticed::Scrub,
@@ -276,20 +202,12 @@ impl Bench {
     }
 
     /// Heals, or stays refused until the file is right again.
-    fn ends(
-        &self,
-        kind: Kind,
-        victim: &str,
-        damage: &Damage,
-        noticed: Noticed,
-        read: &BTreeMap<String, Read>,
-    ) -> Outcome {
+    fn ends(&self, kind: Kind, victim: &str, damage: &Damage, noticed: Noticed, refused: bool) -> Outcome {
         let healthy = |within| {
             let all = || self.replica.bricks.iter().all(|b| self.is_healthy(b));
             holds_within(within, || all() && self.equal())
         };
-        let refused = read.values().any(|r| matches!(r, Read::Refused(_)));
-        let patience = if kind.may_stay_out() { Duration::from_secs(6) } else { HEALS };
+        let patience = if kind.may_stay_out() { SHORTLY } else { HEALS };
         if healthy(patience) {
             return match noticed {
                 Noticed::Never if kind.may_be_harmless() => Outcome::Harmless,
@@ -316,8 +234,12 @@ impl Bench {
     }
 
     fn equal(&self) -> bool {
-        let differences = tree::differences(&self.brick("server1"), &self.brick("server2"));
-        differences.is_ok_and(|all| all.is_empty())
+        let [one, other] = ["server1", "server2"].map(|host| self.brick(host));
+        let same = match (files::identities(&one), files::identities(&other)) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        };
+        same && tree::differences(&one, &other).is_ok_and(|all| all.is_empty())
     }
 
     /// What an operator does with a backup of the file; or, for a file of the tree, a restart and a scrub.

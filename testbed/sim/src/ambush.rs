@@ -35,6 +35,8 @@ impl World {
             }
             Step::SeatDies { seat, asker } => self.seat_dies(seat, asker),
             Step::DiesInSave { brick, life } => self.dies_in_save(brick, life),
+            Step::RefuseLeader { brick } => self.refuse_leader(brick),
+            Step::SwapWithOneBehind { brick, behind } => self.swap_with_one_behind(brick, behind),
             Step::SeatReturns { seat } => {
                 if !self.holders[seat].runs() {
                     self.holders[seat].start(&mut self.out);
@@ -46,6 +48,13 @@ impl World {
     fn later(&mut self, least_ms: u64, most_ms: u64, step: Step) {
         let delay = self.out.rng.within(least_ms * 1000, most_ms * 1000);
         self.out.after(delay, Event::Step(step));
+    }
+
+    /// Until then the network stays as it is.
+    fn heal_later(&mut self, least_ms: u64, most_ms: u64) {
+        let delay = self.out.rng.within(least_ms * 1000, most_ms * 1000);
+        self.ambush_until = self.ambush_until.max(self.out.now + delay);
+        self.out.after(delay, Event::Step(Step::Heal));
     }
 
     /// No other brick hears this one; clients do, and witnesses unless they are cut off too.
@@ -69,15 +78,18 @@ impl World {
         ));
         self.bricks[n].machine.full_until = self.out.now + full;
         self.cut_off(n, true);
-        self.later(1_500, 3_000, Step::Heal);
+        self.heal_later(1_500, 3_000);
     }
 
-    /// Bricks lose sight of one of them; all see the witnesses.
+    /// Bricks lose sight of one of them, and of no other one in that time; all see the witnesses.
     pub fn split(&mut self, n: usize) {
+        if self.out.now < self.ambush_until {
+            return;
+        }
         self.out.stats.fault(Kind::Split);
         self.out.say(format_args!("brick {n} and the others lose sight of each other"));
         self.cut_off(n, false);
-        self.later(2_000, 5_000, Step::Heal);
+        self.heal_later(2_000, 5_000);
     }
 
     /// A leader loses sight of all but the mounts, which find the next leader, and then this one again, before it knows.
@@ -91,7 +103,7 @@ impl World {
             self.later(from, from + 30, Step::Visit { brick: next });
             self.later(from + 50, from + 80, Step::Visit { brick: n });
         }
-        self.later(2_000, 5_000, Step::Heal);
+        self.heal_later(2_000, 5_000);
     }
 
     /// A brick that lacks something loses sight of those who have it.
@@ -106,7 +118,7 @@ impl World {
         for other in (0..self.bricks.len()).filter(|other| *other != n) {
             self.cut_seats(other);
         }
-        self.later(2_000, 4_000, Step::Heal);
+        self.heal_later(2_000, 4_000);
     }
 
     /// Waits for a moment in which all is well.
@@ -133,7 +145,7 @@ impl World {
         for after in [61, 120, 200] {
             self.later(after, after + 50, Step::Return { brick: n, steps: None });
         }
-        self.later(2_000, 5_000, Step::Heal);
+        self.heal_later(2_000, 5_000);
     }
 
     /// A supervisor's start; with `steps`, the brick dies again after so many.
@@ -147,14 +159,69 @@ impl World {
         }
     }
 
-    /// A brick dies while its hard state is written, and comes back at once.
+    /// A brick dies while its hard state is written, and comes back at once. If that was a vote, whoever got it may lose
+    /// sight of all others, who find each other again.
     fn dies_in_save(&mut self, n: usize, life: u64) {
-        let saving = self.bricks[n].disk.saving.is_some();
-        if saving && self.out.bricks[n].life == life && self.out.bricks[n].runs {
-            self.out.stats.fault(Kind::CrashInSave);
-            self.crash(n);
-            self.later(1, 20, Step::Return { brick: n, steps: None });
+        let Some(saving) = &self.bricks[n].disk.saving else { return };
+        let voted = saving.voted_for.and_then(|id| self.out.brick(id)).filter(|other| *other != n);
+        if self.out.bricks[n].life != life || !self.out.bricks[n].runs {
+            return;
         }
+        self.out.stats.fault(Kind::CrashInSave);
+        self.crash(n);
+        self.later(1, 20, Step::Return { brick: n, steps: None });
+        if let Some(asker) = voted.filter(|_| self.out.rng.one_in(2)) {
+            self.heal();
+            self.cut_off(asker, true);
+            self.heal_later(1_000, 3_000);
+        }
+    }
+
+    /// What a follower says to its leader takes long; then the leader's connections break, and its lease rests on late answers.
+    pub fn plan_late_answers(&mut self, n: usize) {
+        let Some(leader) = self.leader().filter(|leader| *leader != n) else { return };
+        self.out.net.slow.insert((n, leader));
+        self.later(300, 600, Step::RefuseLeader { brick: leader });
+    }
+
+    fn refuse_leader(&mut self, n: usize) {
+        if self.leader() == Some(n) {
+            self.refuse_all(n);
+            self.heal_later(500, 2_000);
+        }
+    }
+
+    /// While all is well, one brick loses sight of the others for a moment, and lacks what is written in it. Then the disk of
+    /// another one fails, and the leader, who has everything, is out of sight: those two know too little to go on.
+    pub fn plan_swap_with_one_behind(&mut self, n: usize) -> bool {
+        let others = (0..self.bricks.len()).filter(|other| *other != n && Some(*other) != self.leader());
+        let Some(behind) = others.max() else { return false };
+        let fits = self.bricks.len() > 2 && self.out.setup.weather != Weather::PowerCuts;
+        if !fits || self.leader() == Some(n) || self.lost.is_some() || !self.settled() {
+            return false;
+        }
+        self.cut_off(behind, true);
+        self.later(200, 600, Step::SwapWithOneBehind { brick: n, behind });
+        true
+    }
+
+    fn swap_with_one_behind(&mut self, n: usize, behind: usize) {
+        let Some(leader) = self.leader().filter(|leader| *leader != n && *leader != behind) else { return };
+        // Nothing is lost as long as the leader's disk is there.
+        let disk = &self.bricks[leader].disk;
+        let has_all = self
+            .out
+            .oracle
+            .all()
+            .all(|(index, crc)| index < disk.base.index || disk.crc_at(index) == Some(crc));
+        if self.lost.is_some() || self.is_damaged() || !has_all || !self.healthy() {
+            return;
+        }
+        self.replace_disk(Kind::DiskSwap, n);
+        self.heal();
+        self.cut_off(leader, true);
+        self.later(5, 30, Step::Return { brick: n, steps: None });
+        self.heal_later(2_000, 4_000);
     }
 
     /// A witness dies just after it gave an answer that it had to save, and comes back at once; who asked is cut off.
@@ -170,6 +237,6 @@ impl World {
             self.cut_both(asker, SEATS + seat, Cut::Silent);
         }
         self.later(1, 30, Step::SeatReturns { seat });
-        self.later(1_000, 3_000, Step::Heal);
+        self.heal_later(1_000, 3_000);
     }
 }

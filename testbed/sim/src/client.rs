@@ -273,9 +273,7 @@ impl Client {
                     self.file = done.id;
                 }
                 self.locked(seq.0, out);
-                if seq.0 <= self.durable {
-                    self.window.remove(&seq.0);
-                }
+                self.drop_settled();
                 // To give back what one does not have is answered at once, before what is on its way.
                 if !matches!(deed(seq.0), Deed::Lock | Deed::Unlock) {
                     out.stats.acknowledged += u64::from(seq.0 > self.answered);
@@ -290,7 +288,7 @@ impl Client {
             ToMount::Durable { seq } => {
                 assert!(seq.0 < self.next, "client {}: {seq} is durable and was never sent", self.n);
                 self.durable = self.durable.max(seq.0);
-                self.window.retain(|kept, state| *kept > seq.0 || *state == Kept::Unanswered);
+                self.drop_settled();
             }
             _ => {}
         }
@@ -310,8 +308,16 @@ impl Client {
             assert!(!known, "client {} had the lock of request {seq}, and is refused it", self.n);
             *kept = Kept::Refused;
         }
-        if seq.0 <= self.durable {
-            self.window.remove(&seq.0);
+        self.drop_settled();
+    }
+
+    /// From the front only, as a mount does: what is sent again has no gaps.
+    fn drop_settled(&mut self) {
+        while let Some(first) = self.window.first_entry()
+            && *first.key() <= self.durable
+            && *first.get() != Kept::Unanswered
+        {
+            first.remove();
         }
     }
 

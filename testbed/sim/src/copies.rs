@@ -72,7 +72,8 @@ impl World {
         let checkpoint = disk.checkpoint.clone();
         let shown = checkpoint.tree.clone();
         let at = Position::new(term, index);
-        let copy = Copy { at, crc, checkpoint, config, shown, floor: index, floor_crc: crc };
+        let gone = disk.crcs_upto(index);
+        let copy = Copy { at, crc, checkpoint, gone, config, shown, floor: index, floor_crc: crc };
         let number = self.out.rng.draw();
         self.out.say(format_args!("brick {to} gets a copy of brick {n} at {index}"));
         let (parts, life) = (self.out.rng.within(2, 12), self.out.bricks[to].life);
@@ -104,7 +105,7 @@ impl World {
             self.out.after(300_000, Event::Copy { brick: n, life, to });
             return self.crash(victim);
         }
-        let delay = self.out.net.delay(&mut self.out.rng, n);
+        let delay = self.out.net.delay(&mut self.out.rng, n, to);
         if sending.part < sending.parts {
             self.out.item(delay, to, Item::CopyPart { from: n, number, part: sending.part });
             if let Some(sending) = self.bricks[n].process.as_mut().and_then(|p| p.sending.as_mut()) {
@@ -158,12 +159,12 @@ impl Running<'_> {
             self.p.checkpoint_busy = false;
             self.p.torn = true;
             self.p.receiving = Some(Receiving { number, next: 1, heard });
-            return if self.out.setup.mutants.driver.copy_whole_too_early {
-                self.disk.wipe();
-                self.disk.resyncing = false;
-            } else {
-                self.disk.wipe();
-            };
+            if !self.out.setup.mutants.driver.abandoned_dropped {
+                self.disk.set_aside(rfs_model::Index::ZERO, self.p.core.term().lineage());
+            }
+            self.disk.wipe();
+            self.disk.resyncing = !self.out.setup.mutants.driver.copy_whole_too_early;
+            return self.step(Input::CopyBegins);
         }
         if let Some(receiving) = &mut self.p.receiving
             && receiving.number == number

@@ -11,6 +11,8 @@ use rfs_model::hard::{HardState, Trust};
 use rfs_model::op::Stamped;
 use rfs_model::{Encode, Index, Lineage, Record, RecordKind, Term};
 
+use crate::aside::Aside;
+use crate::damage::Damage;
 use crate::rng::Rng;
 
 /// The tree and what goes with it, at one index.
@@ -20,24 +22,6 @@ pub struct Checkpoint {
     pub tree: MemTree,
     /// Of [`rfs_core::admit::Front`]; empty: of a new volume.
     pub state: Bytes,
-}
-
-/// What is in a record's place instead of it.
-#[derive(Clone, Debug)]
-pub enum Damage {
-    /// Some of its bytes are others.
-    Bytes,
-    /// Another record, written there by mistake.
-    Other(Box<Record>),
-}
-
-/// Faults planted in how a log is read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Reading {
-    /// A record's checksum is not looked at.
-    pub trusts_bytes: bool,
-    /// Nor whether it is the one that belongs there.
-    pub trusts_places: bool,
 }
 
 /// See the module.
@@ -50,8 +34,8 @@ pub struct Disk {
     pub saving: Option<HardState>,
     /// The record before the first one kept, and its header's checksum.
     pub base: Position,
-    base_crc: u32,
-    records: VecDeque<Record>,
+    pub(crate) base_crc: u32,
+    pub(crate) records: VecDeque<Record>,
     /// Everything up to here is on the platter.
     pub synced: Index,
     pub checkpoint: Checkpoint,
@@ -61,7 +45,7 @@ pub struct Disk {
     /// That record's header checksum, 0 where the tree comes from a checkpoint.
     pub tree_crc: u32,
     /// Records whose place holds something else, as the platter has it; the log's end was torn there too.
-    damage: BTreeMap<Index, Damage>,
+    pub(crate) damage: BTreeMap<Index, Damage>,
     /// Synced records up to here were lost by damage; others have them.
     pub supply: Index,
     /// A copy is being received: the tree is wiped.
@@ -71,7 +55,11 @@ pub struct Disk {
     /// The log or the tree cannot be used: the brick begins anew once another one leads.
     pub unfit: bool,
     /// What another lineage abandoned, kept for the operator.
-    pub aside: BTreeMap<Index, Vec<Record>>,
+    pub aside: Aside,
+    /// Header checksums of the records that the log has let go of: the tree shows what they did.
+    pub(crate) gone: BTreeMap<Index, u32>,
+    /// An operator has promoted the brick while its tree showed more than its log held.
+    pub promoted_short: bool,
     pub clean: bool,
     /// The boot of the machine in which the brick was started last.
     pub life_boot: u64,
@@ -100,33 +88,17 @@ impl Disk {
         let chain = first.meta.crc();
         let volume =
             Record::new(Index(2), term, RecordKind::Volume, chain, Bytes::from_static(b"the volume"));
-        let tree = MemTree::default();
         Self {
-            hard: HardState::genesis(bricks),
-            noted: None,
-            saving: None,
-            base: Position::ZERO,
-            base_crc: 0,
             records: [first, volume].into(),
             synced: Index(2),
-            checkpoint: Checkpoint { index: Index::ZERO, tree: tree.clone(), state: Bytes::new() },
-            tree,
-            tree_at: Index::ZERO,
-            tree_crc: 0,
-            damage: BTreeMap::new(),
-            supply: Index::ZERO,
-            resyncing: false,
-            floor: Index::ZERO,
-            unfit: false,
-            aside: BTreeMap::new(),
             clean: true,
-            life_boot: 0,
+            ..Self::blank(HardState::genesis(bricks), Aside::default())
         }
     }
 
     /// Of a brick whose disk is empty. `hard` says what it knows nevertheless.
     #[must_use]
-    pub fn blank(hard: HardState, aside: BTreeMap<Index, Vec<Record>>) -> Self {
+    pub fn blank(hard: HardState, aside: Aside) -> Self {
         let tree = MemTree::default();
         Self {
             hard,
@@ -146,6 +118,8 @@ impl Disk {
             floor: Index::ZERO,
             unfit: false,
             aside,
+            gone: BTreeMap::new(),
+            promoted_short: false,
             clean: false,
             life_boot: 0,
         }
@@ -211,82 +185,13 @@ impl Disk {
         self.synced = self.synced.min(after);
     }
 
-    /// Keeps what comes after `common` for the operator, where it was written in an older lineage.
-    pub fn set_aside(&mut self, common: Index, lineage: Lineage) {
-        let abandoned =
-            self.records.iter().filter(|r| r.meta.index > common && r.meta.term.lineage() < lineage);
-        let abandoned: Vec<Record> = abandoned.cloned().collect();
-        for record in abandoned {
-            let kept = self.aside.entry(record.meta.index).or_default();
-            if !kept.contains(&record) {
-                kept.push(record);
-            }
-        }
-    }
-
-    // ---- damage ----
-
-    /// The record's place holds something else from here on.
-    pub fn damage(&mut self, index: Index, damage: Damage) {
-        self.damage.insert(index, damage);
-    }
-
-    /// The first record from `from` to `upto` that cannot be read back.
+    /// Header checksums of all records up to `index`, in the log or before it.
     #[must_use]
-    pub fn first_bad(&self, from: Index, upto: Index) -> Option<Index> {
-        if self.damage.is_empty() || from > upto {
-            return None;
-        }
-        self.damage.range(from..=upto).next().map(|(index, _)| *index)
-    }
-
-    /// Whether something that it should have cannot be read.
-    #[must_use]
-    pub fn is_damaged(&self) -> bool {
-        self.unfit || !self.damage.is_empty() || self.last() < self.supply
-    }
-
-    /// As it lies on the platter.
-    fn stored(&self, index: Index) -> Option<Record> {
-        let record = self.get(index)?;
-        Some(match self.damage.get(&index) {
-            None => record.clone(),
-            Some(Damage::Other(other)) => (**other).clone(),
-            Some(Damage::Bytes) => {
-                let mut payload = record.payload.to_vec();
-                payload.iter_mut().rev().take(8).for_each(|byte| *byte ^= 0x55);
-                Record { meta: record.meta, payload: payload.into() }
-            }
-        })
-    }
-
-    /// At a start: reads the log from the checkpoint on, and cuts it where it ends. Before that, the copy of the headers
-    /// stands for what is damaged, but for configurations. Returns whether synced records are missing.
-    pub fn scan(&mut self, reading: Reading) -> bool {
-        let damaged: Vec<Index> = self.damage.keys().copied().collect();
-        for index in damaged {
-            let (Some(found), Some(crc)) = (self.stored(index), self.crc_at(index.prev())) else { continue };
-            let place = found.meta.index == index && found.meta.chain == crc;
-            let fits = (place || reading.trusts_places) && (found.verify().is_ok() || reading.trusts_bytes);
-            let trusted = index <= self.checkpoint.index && found.meta.kind != RecordKind::Config;
-            if fits {
-                self.damage.remove(&index);
-                let at = (index.0 - self.base.index.0 - 1) as usize;
-                self.records[at] = found;
-            } else if !trusted {
-                if index <= self.synced {
-                    self.supply = self.supply.max(self.synced);
-                    // What is damaged is put away, not thrown away.
-                    self.set_aside(index.prev(), Lineage(u32::MAX));
-                }
-                self.records.truncate((index.0 - self.base.index.0 - 1) as usize);
-                self.damage.retain(|bad, _| *bad < index);
-                self.synced = self.synced.min(index.prev());
-                self.unfit |= self.last() < self.checkpoint.index;
-                break;
-            }
-        }
-        self.last() < self.supply
+    pub fn crcs_upto(&self, index: Index) -> BTreeMap<Index, u32> {
+        let kept = self.records.iter().map(|record| (record.meta.index, record.meta.crc()));
+        let mut all = self.gone.clone();
+        all.extend(kept.take_while(|(at, _)| *at <= index));
+        all
     }
 
     /// Lets go of the records up to `base`.
@@ -295,6 +200,7 @@ impl Disk {
             && let Some(first) = self.records.pop_front()
         {
             (self.base, self.base_crc) = (position(&first), first.meta.crc());
+            self.gone.insert(first.meta.index, first.meta.crc());
         }
         let base = self.base.index;
         self.damage.retain(|index, _| *index > base);
@@ -304,6 +210,7 @@ impl Disk {
     pub fn wipe(&mut self) {
         let tree = MemTree::default();
         self.resyncing = true;
+        self.gone.clear();
         (self.tree, self.tree_at, self.tree_crc) = (tree.clone(), Index::ZERO, 0);
         self.checkpoint = Checkpoint { index: Index::ZERO, tree, state: Bytes::new() };
     }
@@ -311,6 +218,7 @@ impl Disk {
     /// Replaces log and tree by a copy. `shown` is the tree as it was read, with effects up to `floor`.
     pub fn install(&mut self, copy: Copy) {
         self.noted = Some(copy.config);
+        self.gone = copy.gone;
         (self.base, self.base_crc) = (copy.at, copy.crc);
         self.records.clear();
         self.damage.clear();
@@ -324,7 +232,7 @@ impl Disk {
     /// At a start: a copy came, and the hard state does not know its configuration.
     pub fn adopt_noted(&mut self) {
         if let Some(config) = self.noted.take()
-            && (self.hard.config.record.is_joint() || self.hard.config.at.index <= self.base.index)
+            && (self.hard.config.record.is_joint() || self.hard.config.at <= self.base)
         {
             self.hard.config = config;
         }
@@ -433,6 +341,8 @@ pub struct Copy {
     pub at: Position,
     pub crc: u32,
     pub checkpoint: Checkpoint,
+    /// Header checksums of the records before it that the giver's log no longer holds, and of those that it does.
+    pub gone: BTreeMap<Index, u32>,
     pub config: ConfigEntry,
     /// The tree as it was read while it changed, up to this record.
     pub shown: MemTree,

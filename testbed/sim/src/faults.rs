@@ -2,7 +2,7 @@
 
 use rfs_model::Index;
 
-use crate::disk::Damage;
+use crate::damage::Damage;
 use crate::kind::Kind;
 use crate::net::{Cut, Party};
 use crate::outside::Event;
@@ -52,13 +52,14 @@ impl World {
         let pause = self.out.setup.pause_us;
         let pause = self.out.rng.within(1, 2 * pause);
         self.out.after(pause, Event::Fault);
-        if self.lost.is_some() && self.settled() {
+        // A record that cannot be read is not seen before somebody reads it.
+        if self.lost.is_some() && self.settled() && !self.is_damaged() {
             self.lost = None;
         }
         let n = self.out.rng.below(self.bricks.len() as u64) as usize;
         match self.choose() {
             None if !self.out.bricks[n].runs => self.come_back(n),
-            None if self.out.rng.one_in(3) => self.heal(),
+            None if self.out.now >= self.ambush_until && self.out.rng.one_in(3) => self.heal(),
             None => {}
             Some(kind) => self.strike(kind, n),
         }
@@ -228,10 +229,22 @@ impl World {
             _ => self.cut_both(n, other, how),
         }
         if how == Cut::Reject {
-            for peer in 0..self.bricks.len() {
-                self.break_link(n, peer);
-                self.break_link(peer, n);
-            }
+            self.break_links(n);
+        }
+    }
+
+    /// Its connections to the other bricks break, and none is accepted.
+    pub fn refuse_all(&mut self, n: usize) {
+        self.out.stats.fault(Kind::Refusal);
+        self.out.say(format_args!("{}: leader {n} and all others", Kind::Refusal.name()));
+        (0..self.bricks.len()).for_each(|other| self.cut_both(n, other, Cut::Reject));
+        self.break_links(n);
+    }
+
+    fn break_links(&mut self, n: usize) {
+        for peer in 0..self.bricks.len() {
+            self.break_link(n, peer);
+            self.break_link(peer, n);
         }
     }
 
@@ -256,12 +269,18 @@ impl World {
 
     fn weaken(&mut self, kind: Kind, n: usize) {
         self.out.stats.fault(kind);
+        if kind == Kind::SlowWay && self.out.setup.kinds.has(Kind::Refusal) && self.out.rng.one_in(4) {
+            return self.plan_late_answers(n);
+        }
+        let parties = self.parties();
+        self.out.say(format_args!("{} from here on: {n}", kind.name()));
         let (rng, net) = (&mut self.out.rng, &mut self.out.net);
         match kind {
             Kind::Loss => net.loss = *rng.pick(&[0, 2, 10, 30]),
             Kind::Repetition => net.repeats = *rng.pick(&[0, 5, 20]),
             Kind::Delay => net.delay_us = *rng.pick(&[400, 5_000, 40_000]),
-            _ => _ = net.slow.insert(n),
+            _ if rng.one_in(2) => net.slow.extend(parties.into_iter().map(|other| (n, other))),
+            _ => _ = net.slow.insert((n, *rng.pick(&parties))),
         }
     }
 

@@ -39,7 +39,7 @@ kinds! {
     Loss "loss" "the network loses datagrams"
     Repetition "repetition" "it delivers some twice, the second one late"
     Delay "delay" "it is slow, and overtakes itself"
-    SlowWay "slow way" "what one brick says takes long"
+    SlowWay "slow way" "what one brick says to another party, or to all, takes up to 0.25 s"
     Partition "partition" "two parties, or one and all others, are cut off from each other without a word"
     OneWay "one-way partition" "one direction between two parties is silent"
     Refusal "refusal" "connections between parties break, and new ones are refused"

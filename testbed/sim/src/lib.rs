@@ -4,10 +4,13 @@
 //! See `docs/testing/simulator.md` for what it covers.
 
 pub mod ambush;
+pub mod aside;
 pub mod brick;
 pub mod client;
 pub mod clock;
+pub mod conns;
 pub mod copies;
+pub mod damage;
 pub mod disk;
 pub mod faults;
 pub mod history;

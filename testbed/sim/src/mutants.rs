@@ -56,36 +56,77 @@ fn row(kind: Kind, name: &'static str, mutants: Mutants, place: Place, seed: u64
 /// All of them, by kind.
 #[must_use]
 pub fn all() -> Vec<Planted> {
-    use Kind::{Crash, CrashAtStart, Partition, PowerCut, PowerCutOfAll, SeatCrash, Split};
+    use Kind::{Crash, CrashAtStart, Partition, PowerCut, PowerCutOfAll, Refusal, SeatCrash, Split};
     use Weather::{Crashes, OnePowerCut, PowerCuts};
     planted! {
-        Crash core count_before_journaled (Crashes, 1, NONE, &[]), 0;
-        Crash core commit_old_terms (Crashes, 4, NONE, &[Partition, Split]), 3;
-        CrashAtStart driver suspicion_unsaved (OnePowerCut, 2, ONE, &[PowerCut]), 8;
-        PowerCut core no_suspect_rule (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 2;
-        PowerCut driver power_cut_unnoticed (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 20;
+        Crash core count_before_journaled (Crashes, 1, NONE, &[]), 1;
+        Crash driver only_noop_begins (Crashes, 2, ONE, &[Split]), 0;
+        Crash core commit_old_terms (Crashes, 4, NONE, &[Partition, Split]), 11;
+        CrashAtStart driver suspicion_unsaved (OnePowerCut, 2, ONE, &[PowerCut]), 1;
+        CrashInSave core speak_before_saved (Crashes, 3, NONE, &[Split]), 60;
+        PowerCut core no_suspect_rule (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 17;
+        PowerCut driver power_cut_unnoticed (OnePowerCut, 2, ONE, &[CrashAtStart, Crash]), 15;
         PowerCutOfAll core durable_before_synced (PowerCuts, 2, ONE, &[]), 1;
         PowerCutOfAll driver synced_too_early (PowerCuts, 2, NONE, &[]), 30;
-        LostEffects driver redo_instead_of_converge (OnePowerCut, 2, ONE, &[PowerCut]), 109;
+        LostEffects driver redo_instead_of_converge (OnePowerCut, 2, ONE, &[PowerCut]), 1;
         TornTail driver trusts_bytes (PowerCuts, 2, NONE, &[PowerCut]), 1;
-        Rot driver rot_is_torn (Crashes, 2, ONE, &[Crash]), 60;
-        Misdirected driver trusts_places (Crashes, 2, ONE, &[Crash]), 60;
+        Rot driver rot_is_torn (Crashes, 2, ONE, &[Crash]), 45;
+        Misdirected driver trusts_places (Crashes, 2, ONE, &[Crash]), 28;
+        DiskSwap driver swap_unnoticed (Crashes, 3, NONE, &[]), 1;
         Replace driver members_not_told (Crashes, 3, NONE, &[]), 0;
         Loss driver never_resends (Crashes, 2, ONE, &[]), 0;
         Repetition core cuts_behind_append (Crashes, 3, NONE, &[]), 0;
         Delay core cuts_behind_append (Crashes, 3, NONE, &[]), 0;
+        SlowWay core lease_from_answer (Crashes, 3, NONE, &[Refusal]), 10;
+        Partition core lease_never_ends (Crashes, 3, NONE, &[]), 12;
+        Partition core witness_commits (Crashes, 2, ONE, &[]), 3;
         OneWay core joint_by_new_alone (Crashes, 2, ONE, &[]), 8;
-        Refusal core lease_ignores_hold (Crashes, 3, ONE, &[]), 1;
-        LeaderAlone driver refuses_without_lease (Crashes, 3, NONE, &[]), 5;
-        LearnerAlone core demoted_serves (Crashes, 2, ONE, &[Crash]), 4;
+        Refusal core lease_ignores_hold (Crashes, 3, ONE, &[]), 7;
+        Reset core ship_outlives_link (Crashes, 2, ONE, &[]), 0;
+        Split core lease_never_ends (Crashes, 3, NONE, &[]), 1;
+        LeaderAlone driver refuses_without_lease (Crashes, 3, NONE, &[]), 0;
+        LearnerAlone core demoted_serves (Crashes, 2, ONE, &[Crash]), 0;
+        Pause driver clock_of_last_turn (Crashes, 3, NONE, &[Split, Partition]), 143;
         ClockJump driver wall_clock (Crashes, 2, ONE, &[]), 17;
+        ClockDrift driver lease_as_long_as_hold (Crashes, 3, NONE, &[Refusal]), 731;
         SlowDisk driver impatient_sync (PowerCuts, 2, NONE, &[PowerCutOfAll]), 30;
-        FullDisk driver cut_forgets_batch (Crashes, 3, NONE, &[Partition, Split]), 46;
+        FullDisk driver cut_forgets_batch (Crashes, 3, NONE, &[Partition, Split]), 833;
+        FullLeader driver cut_forgets_batch (Crashes, 3, NONE, &[]), 0;
         SeatCrash core witness_forgets (Crashes, 2, ONE, &[Crash]), 3;
-        SeatLoss driver lost_seat_same_name (Crashes, 2, ONE, &[Crash, Partition]), 65;
-        Promote core abandoned_stands (Crashes, 2, ONE, &[Crash, SeatCrash]), 31;
+        SeatLoss driver lost_seat_same_name (Crashes, 2, ONE, &[Crash, Partition]), 47;
+        SeatCrashAfterAnswer driver witness_answers_unsaved (Crashes, 2, ONE, &[Split]), 10;
+        Leave driver clean_unsynced (Crashes, 2, ONE, &[]), 0;
+        Promote driver abandoned_dropped (Crashes, 2, ONE, &[Crash, SeatCrash]), 26;
+        Promote core abandoned_stands (Crashes, 2, ONE, &[Crash, SeatCrash]), 70;
         MountDisconnects driver window_not_resent (Crashes, 2, ONE, &[]), 0;
         MountDies driver waits_for_the_dead (Crashes, 2, ONE, &[]), 0;
+        CopyCut driver copy_whole_too_early (Crashes, 3, NONE, &[Split]), 0;
+    }
+}
+
+/// Planted faults that are seen while nothing else goes wrong: the name, and what is planted.
+#[must_use]
+pub fn needing_no_fault() -> Vec<(&'static str, Mutants)> {
+    let driver = |driver| Mutants { driver, ..Mutants::default() };
+    let none = DriverMutants::default();
+    vec![
+        ("reply_when_proposed", driver(DriverMutants { reply_when_proposed: true, ..none })),
+        ("reads_here_at_once", driver(DriverMutants { reads_here_at_once: true, ..none })),
+    ]
+}
+
+/// The history of a seed without any fault, with two bricks and a witness.
+#[must_use]
+pub fn calm(seed: u64, mutants: Mutants) -> Setup {
+    let (weather, bricks, seats) = (Weather::Crashes, 2, ONE.to_vec());
+    Setup {
+        weather,
+        bricks,
+        seats,
+        kinds: Kinds::NONE,
+        pace_us: 12_000,
+        trims: None,
+        ..Setup::of(seed, mutants)
     }
 }
 

@@ -10,6 +10,9 @@ pub type Party = usize;
 pub const SEATS: Party = 8;
 pub const CLIENTS: Party = 16;
 
+/// A slow way takes so long at the most, microseconds: longer than a lease lasts.
+const SLOW_US: u64 = 250_000;
+
 /// How a direction between two parties fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -27,8 +30,8 @@ pub struct Net {
     pub repeats: u64,
     /// Largest delay, microseconds.
     pub delay_us: u64,
-    /// Parties whose way to others is slow.
-    pub slow: BTreeSet<Party>,
+    /// Slow ways, from one party to another.
+    pub slow: BTreeSet<(Party, Party)>,
 }
 
 impl Net {
@@ -56,7 +59,7 @@ impl Net {
         if !self.passes(from, to) || rng.below(100) < self.loss {
             return Vec::new();
         }
-        let mut copies = vec![self.delay(rng, from)];
+        let mut copies = vec![self.delay(rng, from, to)];
         if rng.below(100) < self.repeats {
             copies.push(rng.within(1_000, 400_000));
         }
@@ -69,8 +72,8 @@ impl Net {
         self.loss == 0 && self.repeats == 0 && self.delay_us == 0
     }
 
-    pub fn delay(&self, rng: &mut Rng, from: Party) -> u64 {
-        let most = if self.slow.contains(&from) { 120_000 } else { self.delay_us.max(400) };
+    pub fn delay(&self, rng: &mut Rng, from: Party, to: Party) -> u64 {
+        let most = if self.slow.contains(&(from, to)) { SLOW_US } else { self.delay_us.max(400) };
         rng.within(150, most)
     }
 }

@@ -1,8 +1,8 @@
 //! What an operator does: overrules the votes, replaces a disk or a brick, starts a brick over whose records were abandoned.
 
-use rfs_core::consensus::api::{Input, RoleView};
+use rfs_core::consensus::api::RoleView;
 use rfs_model::hard::{HardState, Trust};
-use rfs_model::{Index, Lineage, NodeId, Record};
+use rfs_model::{Index, Lineage, NodeId};
 
 use crate::client::Client;
 use crate::disk::Disk;
@@ -52,13 +52,14 @@ impl World {
         let now = self.bricks[n].machine.clock.at(self.out.now);
         let Some(mut brick) = self.bricks[n].running(n, &mut self.out) else { return };
         brick.p.now = brick.p.now.max(now);
-        let before = brick.p.core.term().lineage();
-        brick.step(Input::Promote);
+        let begun = brick.promote(lost.unwrap_or(last.next()));
         brick.wake();
-        let lineage = brick.p.core.term().lineage();
-        if lineage > before {
+        if begun {
             self.out.say(format_args!("brick {n} is promoted, log to {last}, abandoned from {lost:?}"));
-            self.out.oracle.begin_lineage(lineage, lost.unwrap_or(last.next()));
+            let disk = &mut self.bricks[n].disk;
+            disk.promoted_short = disk.tree_at > last || !disk.explains_tree();
+            // What is left is all there is from here on.
+            disk.supply = Index::ZERO;
             self.forsake();
         }
     }
@@ -86,12 +87,16 @@ impl World {
         }
     }
 
-    /// After the faults, where bricks that begin anew keep the others from deciding anything.
+    /// After the faults, where bricks that lack what the log no longer gives them keep the others from deciding anything.
     pub fn rescue(&mut self) -> bool {
-        let stuck = self.bricks.iter().any(|brick| brick.disk.hard.trust == Trust::Blank || brick.disk.unfit);
-        let newest =
-            |n: &usize| self.core(*n).is_some_and(|core| self.out.oracle.counts(core.term().lineage()));
-        let best = (0..self.bricks.len()).filter(|n| self.can_be_promoted(*n)).filter(newest);
+        let stuck = (0..self.bricks.len()).any(|n| self.lacks_log(n));
+        let newest = |n: &usize| {
+            let hard = &self.bricks[*n].disk.hard;
+            self.out.oracle.counts(hard.term.max(hard.config.at.term).lineage())
+        };
+        // Where those of the newest lineage cannot be opened any more, an older one is all there is.
+        let over = (0..self.bricks.len()).filter(newest).all(|n| self.bricks[n].disk.unfit);
+        let best = (0..self.bricks.len()).filter(|n| self.can_be_promoted(*n) && (over || newest(n)));
         let Some(n) = best.max_by_key(|n| self.bricks[*n].disk.last_position()) else { return false };
         let leads =
             |brick: &crate::brick::Brick| brick.process.as_ref().is_some_and(|p| p.core.lease_valid(p.now));
@@ -103,11 +108,26 @@ impl World {
         true
     }
 
+    /// Whether a brick may need a full copy: its disk is empty or cannot be read, synced records of its log cannot, or the
+    /// logs of others begin behind its end.
+    fn lacks_log(&self, n: usize) -> bool {
+        let disk = &self.bricks[n].disk;
+        let behind = self.bricks.iter().any(|other| other.disk.base.index > disk.last());
+        disk.hard.trust == Trust::Blank || disk.unfit || disk.is_damaged() || behind
+    }
+
     /// A disk fails for good while all is well, and is replaced by an empty one.
     pub fn swap_disk(&mut self, kind: Kind, n: usize) {
         if self.lost.is_some() || self.bricks.len() < 2 || !self.settled() {
             return;
         }
+        if kind == Kind::DiskSwap && self.out.rng.one_in(2) && self.plan_swap_with_one_behind(n) {
+            return;
+        }
+        self.replace_disk(kind, n);
+    }
+
+    pub fn replace_disk(&mut self, kind: Kind, n: usize) {
         self.lost = Some(n);
         self.out.stats.fault(kind);
         self.disks_lost = true;
@@ -130,13 +150,12 @@ impl World {
     /// The brick has an empty disk.
     fn empty(&mut self, n: usize) {
         let names = self.out.names.clone();
-        let hard = if self.out.setup.mutants.driver.swap_unnoticed {
-            HardState { trust: Trust::Sound, ..HardState::blank(&names) }
-        } else {
-            HardState::blank(&names)
-        };
         let aside = std::mem::take(&mut self.bricks[n].disk.aside);
-        self.bricks[n].disk = Disk::blank(hard, aside);
+        let mut disk = Disk::blank(HardState::blank(&names), aside);
+        if self.out.setup.mutants.driver.swap_unnoticed {
+            (disk.hard.trust, disk.life_boot) = (Trust::Sound, self.bricks[n].machine.boot);
+        }
+        self.bricks[n].disk = disk;
     }
 
     /// What a brick has committed that its leader lacks is kept, and the brick starts over.
@@ -161,7 +180,7 @@ impl World {
         }
     }
 
-    /// What was abandoned is in the log nevertheless, or set aside somewhere, unless power cuts or a disk's end took it.
+    /// What was abandoned is in a log or a tree nevertheless, or set aside somewhere, unless power cuts or a disk's end took it.
     ///
     /// # Panics
     /// When it is nowhere.
@@ -171,13 +190,9 @@ impl World {
         if self.out.oracle.lossy || self.disks_lost {
             return;
         }
-        let is = |record: &Record, crc: u32| record.meta.crc() == crc;
         for (index, crc) in abandoned {
-            let aside = |brick: &crate::brick::Brick| {
-                brick.disk.aside.get(&index).is_some_and(|kept| kept.iter().any(|record| is(record, crc)))
-                    || brick.disk.crc_at(index) == Some(crc)
-            };
-            assert!(self.bricks.iter().any(aside), "record {index} was abandoned, and is nowhere");
+            let is = self.bricks.iter().any(|brick| brick.disk.still_has(index, crc));
+            assert!(is, "record {index} was abandoned, and is nowhere");
         }
     }
 

@@ -131,6 +131,7 @@ impl Oracle {
             }
             return 0;
         }
+        self.abandoned.remove(&(index, crc));
         let known = *self.committed.entry(index).or_insert((crc, term));
         if known.0 == crc {
             return 0;

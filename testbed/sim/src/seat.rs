@@ -47,9 +47,7 @@ impl Holder {
     pub fn start(&mut self, out: &mut Outside) {
         let now = self.clock.at(out.now);
         let mut witness = Witness::new(self.register.clone(), Timing::default().hold_us, now);
-        if out.setup.mutants.core.witness_forgets {
-            witness.forget_configurations();
-        }
+        witness.mutate(out.setup.mutants.core);
         let bricks = out.setup.bricks;
         self.process =
             Some(Process { witness, saving: None, waiting: VecDeque::new(), up: vec![false; bricks] });

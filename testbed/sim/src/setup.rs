@@ -3,7 +3,7 @@
 use rfs_core::consensus::api::Mutations;
 use rfs_model::hello::SeatClass;
 
-use crate::kind::{Kind, Kinds};
+use crate::kind::Kinds;
 use crate::rng::Rng;
 
 /// Which faults a history may have, hence what it must keep.
@@ -64,8 +64,6 @@ pub struct DriverMutants {
     pub rot_is_torn: bool,
     /// A brick with an empty disk does not know that it is one.
     pub swap_unnoticed: bool,
-    /// After a reset nobody dials.
-    pub reset_not_redialed: bool,
     /// A tree is brought up to date by doing everything again, whatever fails.
     pub redo_instead_of_converge: bool,
     /// What another lineage abandoned is dropped.
@@ -78,6 +76,8 @@ pub struct DriverMutants {
     pub waits_for_the_dead: bool,
     /// Nobody tells the leader which bricks there are after a replacement.
     pub members_not_told: bool,
+    /// A brick that leaves marks itself clean before everything is synced.
+    pub clean_unsynced: bool,
     /// A follower answers a mount's read as its tree is.
     pub reads_here_at_once: bool,
 }
@@ -125,11 +125,6 @@ impl Setup {
         let weather = *rng.pick(&[Weather::Crashes, Weather::OnePowerCut, Weather::PowerCuts]);
         // Half of the histories have all kinds, the others three quarters of them.
         let kinds = if rng.one_in(2) { Kinds::ALL } else { Kinds::ALL.masked(rng.draw() | rng.draw()) };
-        // What one brick lost in its log another one must have: not both kinds of loss in one history.
-        let damage = [Kind::Rot, Kind::Misdirected];
-        let swaps = [Kind::DiskSwap, Kind::Replace, Kind::Promote];
-        let left_out: &[Kind] = if rng.one_in(2) { &damage } else { &swaps };
-        let kinds = left_out.iter().fold(kinds, |kinds, kind| kinds.without(*kind));
         Self {
             seed,
             bricks,

@@ -24,6 +24,8 @@ pub struct World {
     pub lost: Option<usize>,
     /// Disks were replaced by empty ones.
     pub disks_lost: bool,
+    /// Until then only an ambush heals the network.
+    pub ambush_until: u64,
     /// Faults are over.
     pub calm: bool,
 }
@@ -41,7 +43,8 @@ impl World {
         let bricks = all.iter().map(|_| Brick::new(Disk::genesis(&all), &mut out)).collect();
         let holders = (0..out.setup.seats.len()).map(|seat| Holder::new(seat, &mut out)).collect();
         let clients: Vec<_> = (0..out.setup.clients).map(Client::new).collect();
-        let mut world = Self { out, bricks, holders, clients, lost: None, disks_lost: false, calm: false };
+        let (lost, disks_lost, ambush_until, calm) = (None, false, 0, false);
+        let mut world = Self { out, bricks, holders, clients, lost, disks_lost, ambush_until, calm };
         (0..world.bricks.len()).for_each(|n| world.start(n));
         world.holders.iter_mut().for_each(|holder| holder.start(&mut world.out));
         for client in 0..world.clients.len() {
@@ -151,10 +154,6 @@ impl World {
     /// Schedules a dial, unless one is coming.
     pub fn redial(&mut self, n: usize, peer: usize, delay_us: u64) {
         let life = self.out.bricks[n].life;
-        let standing = self.bricks[n].process.as_ref().is_some_and(|p| p.links.contains_key(&peer));
-        if standing && self.out.setup.mutants.driver.reset_not_redialed {
-            return;
-        }
         if let Some(p) = &mut self.bricks[n].process
             && p.dialing.insert(peer)
         {
@@ -206,10 +205,20 @@ impl World {
                 self.out.say(format_args!("brick {n} ends: {end:?}"));
                 self.bricks[n].process = None;
                 self.gone(n);
-                if let End::Diverged(common) = end {
-                    self.start_over(n, common);
-                }
+                self.ended(n, &end);
             }
+        }
+    }
+
+    /// What follows where a process has ended by itself.
+    fn ended(&mut self, n: usize, end: &End) {
+        match end {
+            End::Diverged(common) => self.start_over(n, *common),
+            // A machine that is shut down: what has left in good order has nothing to lose.
+            End::Clean if !self.calm && self.out.setup.kinds.has(Kind::Leave) && self.out.rng.one_in(2) => {
+                self.power_cut(n);
+            }
+            _ => {}
         }
     }
 
@@ -246,6 +255,7 @@ impl World {
             p.links.insert(peer, there.life);
             return;
         }
+        *p.link_numbers.entry(peer).or_default() += 1;
         let down = match self.out.net.both(n, peer) {
             Some(Cut::Silent) => Some(DownCause::Silent),
             Some(Cut::Reject) => Some(DownCause::Refused),

@@ -59,6 +59,16 @@ fn planted_faults_are_caught() {
 }
 
 #[test]
+fn planted_faults_that_need_no_fault_are_caught() {
+    quiet();
+    let fails = |mutants| run(mutants::calm(0, mutants), false).failure;
+    assert_eq!(fails(Mutants::default()), None);
+    for (name, mutants) in mutants::needing_no_fault() {
+        assert!(fails(mutants).is_some(), "{name} is not caught");
+    }
+}
+
+#[test]
 fn the_documentation_has_the_table() {
     let page = include_str!("../../../docs/testing/simulator.md");
     assert!(

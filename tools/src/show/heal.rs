@@ -97,6 +97,7 @@ mod tests {
             rate_bytes_per_s: 0,
             eta_s: None,
             lag_ms: 0,
+            doubts: 0,
             fault: None,
             scrub: None,
         };

@@ -99,6 +99,13 @@ pub(super) fn remarks(bricks: &[BrickReport]) -> String {
         (None, SLOW_MS..) if matches!(b.state, BrickRole::Leader | BrickRole::InSync) => {
             format!("  {} is slow: {:.1} s behind in writing\n", b.brick, b.lag_ms as f64 / 1000.0)
         }
+        (None, _) if b.doubts > 0 => {
+            format!(
+                "  {} compares {} files with the leader's after a loss of power\n",
+                b.brick,
+                count(b.doubts)
+            )
+        }
         _ => String::new(),
     };
     bricks.iter().map(one).collect()
@@ -265,6 +272,7 @@ mod tests {
             rate_bytes_per_s: 0,
             eta_s: None,
             lag_ms: 0,
+            doubts: 0,
             fault: None,
             scrub: None,
         };

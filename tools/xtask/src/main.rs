@@ -54,6 +54,8 @@ enum Chore {
     Chaos(Rest),
     /// Flipped bits in every file of a brick (needs root): `cargo xtask rot --rounds 20`
     Rot(Rest),
+    /// pjdfstest, fsx and a random model on a mount, beside ext4 (needs root): `cargo xtask posix --full`
+    Posix(Rest),
     /// Hostile bytes for parsers and protocol (needs nightly and cargo-fuzz): `cargo xtask fuzz --minutes 10`
     Fuzz(fuzz::Options),
     /// Plays the tutorial, with comments, on three machines made of namespaces (needs root and /dev/fuse)
@@ -69,7 +71,7 @@ enum Chore {
     },
     /// The acceptance scripts, with release binaries
     Acceptance(acceptance::Options),
-    /// Installs the programs that tests need (apt-get), as far as they are missing
+    /// Installs the programs that tests need (apt-get, cargo), as far as they are missing
     Packages,
     /// Man pages and completions of rfs-tools, rfs-brickd and rfs-mountd
     Manual {
@@ -91,6 +93,10 @@ fn main() -> anyhow::Result<()> {
         Chore::Powercut(rest) => prove::prove("rfs-powercut", &rest.words),
         Chore::Chaos(rest) => prove::prove("rfs-chaos", &rest.words),
         Chore::Rot(rest) => prove::prove("rfs-rot", &rest.words),
+        Chore::Posix(rest) => {
+            packages::third_party()?;
+            prove::prove("rfs-posix", &rest.words)
+        }
         Chore::Fuzz(options) => fuzz::fuzz(&options),
         Chore::Demo { step } => demo::demo(step),
         Chore::Measure { what } => measure::measure(what),

@@ -1,10 +1,10 @@
-//! Programs that tests call, and the Debian packages they come in.
+//! Programs that tests call, and the Debian packages or crates they come in.
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::run::{have, run};
+use crate::run::{cargo, have, run, target_dir};
 
 const NEEDED: &[(&str, &str)] = &[
     ("fio", "fio"),
@@ -17,13 +17,45 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("git", "git"),
     ("rsync", "rsync"),
+    ("pg_ctlcluster", "postgresql"),
+    ("qemu-img", "qemu-utils"),
+    ("inotifywait", "inotify-tools"),
+    ("vim.tiny", "vim-tiny"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
     ("mkfs.btrfs", "btrfs-progs"),
 ];
 
+/// Suites of others: crate and version, a line each. They are run, never linked.
+const THIRD_PARTY: &str = include_str!("../../../testbed/posix/third-party.txt");
+
 /// Installs what is missing, and says so.
 pub fn install() -> Result<()> {
+    debian()?;
+    third_party()
+}
+
+/// Builds the suites of others, each into a folder of its own in cargo's.
+pub fn third_party() -> Result<()> {
+    let place = target_dir()?.join("third-party");
+    for line in THIRD_PARTY.lines().filter(|line| !line.starts_with('#')) {
+        let (name, version) = line.split_once(' ').with_context(|| line.to_owned())?;
+        let root = place.join(format!("{name}-{version}"));
+        if root.join("bin").join(name).is_file() {
+            continue;
+        }
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked", "--debug", "--no-track", "--force"]);
+        install.args([name, "--version", version, "--root"]).arg(&root);
+        install.arg("--target-dir").arg(place.join("build"));
+        // They wait for the kernel: what the compiler could do for them is not worth its time.
+        install.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run(&mut install)?;
+    }
+    Ok(())
+}
+
+fn debian() -> Result<()> {
     let mut missing: Vec<&str> =
         NEEDED.iter().filter(|(program, _)| !have(program)).map(|(_, package)| *package).collect();
     missing.dedup();
@@ -37,6 +69,8 @@ pub fn install() -> Result<()> {
     let apt = || {
         let mut apt = Command::new("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive");
+        // What comes with a daemon does not start it.
+        apt.env("RUNLEVEL", "1");
         apt
     };
     run(apt().args(["update", "-q"]))?;

@@ -119,7 +119,7 @@ impl Desk {
         op: Mutation,
         table: Option<&Session>,
     ) -> Result<Received, Violation> {
-        if seq == Seq::ZERO || lowest_kept > seq || seq.0 == u64::MAX {
+        if seq == Seq::ZERO || lowest_kept > seq || seq > Seq::LIMIT {
             return Err(Violation::Nonsense(seq));
         }
         self.keep_from(lowest_kept);

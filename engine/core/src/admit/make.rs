@@ -77,7 +77,7 @@ impl Make<'_> {
         if self.as_id == InodeId::NIL {
             return Ok(scene.next);
         }
-        if self.as_id >= scene.next {
+        if self.as_id >= scene.next || !self.as_id.is_believable() {
             return Err(Refusal::Invalid.into());
         }
         let exists = occupant == Some(self.as_id)

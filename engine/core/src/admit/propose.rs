@@ -2,12 +2,13 @@
 
 use rfs_model::client::Mutation;
 use rfs_model::op::Stamped;
-use rfs_model::{Index, InodeId, Op, Seq, SessionId, Timestamp};
+use rfs_model::{FileKind, Index, InodeId, Op, Seq, SessionId, Timestamp};
 
 use super::desk::{Received, Request, Violation};
 use super::front::Front;
 use super::judge::judge;
 use super::lead::{Lead, Own};
+use super::ledger;
 use super::scene::{Ruling, Scene, Stop};
 use super::verdict::Verdict;
 use super::view::{Fault, TreeView};
@@ -104,11 +105,32 @@ impl Front {
         Ok(None)
     }
 
+    /// Whether the tree shows all that is proposed about an inode: what is read of it now is what the next record finds.
+    #[must_use]
+    pub fn is_settled(&self, id: InodeId) -> bool {
+        self.lead.as_ref().is_some_and(|lead| lead.over.still(id, |pending| pending.last) == Index::ZERO)
+    }
+
+    /// A record of the leader's own, by which the other bricks get what its tree shows already. The caller has looked at the
+    /// inode in this turn, and it [is settled](Self::is_settled). `None` when nobody leads here.
+    pub fn record_repair(&mut self, op: Op, now: Timestamp, next: Index) -> Option<Stamped> {
+        self.lead.as_ref()?;
+        self.ledger.charge(next, ledger::cost(&op));
+        match self.record_own(Own { session: SessionId::NIL, op }, now, next) {
+            Verdict::Record(stamped) => Some(stamped),
+            Verdict::Answer { .. } => None,
+        }
+    }
+
     fn record_own(&mut self, own: Own, now: Timestamp, next: Index) -> Verdict {
+        let size = match &own.op {
+            Op::SetAttr { set, .. } => set.size,
+            _ => None,
+        };
         let lead = self.lead.as_mut().expect("only a leader has records of its own");
         let time = lead.stamp(now, self.first_stamp);
         self.first_stamp = false;
-        lead.over.add(next, own.session, &own.op, None, None);
+        lead.over.add(next, own.session, &own.op, size.map(|_| FileKind::File), size);
         Verdict::Record(Stamped {
             session: own.session,
             seq: Seq::ZERO,

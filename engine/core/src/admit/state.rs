@@ -90,6 +90,12 @@ impl Replicated {
         self.skip(index);
         self.time = self.time.max(stamped.time);
         self.sessions.apply(index, stamped).map_err(|e| Fault(e.to_string()))?;
+        if let Op::Lock { id, owner, range } = &stamped.op
+            && !self.locks.may_set(*id, *owner, *range)
+        {
+            // Only a leader that lies makes it, and what comes of it could not be read back.
+            return Err(Fault(format!("record {index} gives a lock that another owner has")));
+        }
         let freed = self.apply_op(&stamped.op, stamped.session);
         let session = match &stamped.op {
             Op::SessionOpen { .. } => Some(SessionEvent::Opened(stamped.session)),

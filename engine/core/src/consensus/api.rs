@@ -17,6 +17,17 @@ pub enum Start {
     SameBoot,
     /// Anything else: the end of the log may be lost.
     Suspect,
+    /// Records that were synced cannot be read any more: the log ends before them, and what this brick has acknowledged may
+    /// have been behind that end.
+    Rotten,
+}
+
+impl Start {
+    /// Whether the brick may have less than it has promised.
+    #[must_use]
+    pub const fn is_suspect(self) -> bool {
+        matches!(self, Self::Suspect | Self::Rotten)
+    }
 }
 
 /// What the core knows of the log at start.
@@ -276,6 +287,9 @@ pub enum Input<'a> {
     },
     /// SIGTERM: hand over leadership, leave S. Ends in [`Effect::LeaveDone`].
     Leave,
+    /// A full copy begins to come: the tree is gone, and the log will be. Until `Installed`, or the end of the process, this
+    /// brick takes no records, leads nobody, and tells its leader that it needs a copy.
+    CopyBegins,
     /// A full copy has replaced tree and log of this brick: the log is now empty behind `at`, where `config` was the newest
     /// configuration. Tree and label are durable.
     Installed {
@@ -495,4 +509,10 @@ pub struct Mutations {
     pub cuts_behind_append: bool,
     /// A lease is counted from the answer, not from the question.
     pub lease_from_answer: bool,
+    /// A lease that was once held is held for ever.
+    pub lease_never_ends: bool,
+    /// An append that was being read when its link broke is waited for on the next link.
+    pub ship_outlives_link: bool,
+    /// Of two bricks, one and the witness are enough for a commit.
+    pub witness_commits: bool,
 }

@@ -85,18 +85,24 @@ impl Consensus {
 
     /// Gives up a change that a newcomer's absence keeps from completing. One that this leader began: nobody has a
     /// `Final(c')`, so `Final(c)` needs c alone, as everything does until then. One that it found in its log and wrote again:
-    /// an earlier leader may have gone as far as `Final(c')`; the same two steps in the other direction need both.
+    /// an earlier leader may have gone as far as `Final(c')`; the same two steps in the other direction need both. Unless the
+    /// bricks of c' show that it cannot have: see [`Self::was_never_committed`].
+    ///
+    /// Nor can a brick that needs a full copy complete it, when the leader's own tree is torn: no copy can be given before
+    /// something is committed.
     fn turn_back(&mut self) {
         let Role::Leader(lead) = &self.role else { return };
         let ConfigRecord::Joint { old, new } = self.record() else { return };
         let lost =
             |brick: &NodeId| *brick != self.me && (self.is_gone(lead, *brick) || is_blank(lead, *brick));
+        let lost = |brick: &NodeId| lost(brick) || needs_copy(lead, *brick);
         let hopeless = new.in_sync.iter().any(lost) && !self.achievable(old, new);
         if self.marks.committed >= self.entry().at.index || !hopeless {
             return;
         }
         let newcomer_lost = new.in_sync.iter().any(|brick| !old.has(*brick) && lost(brick));
-        let (old, new, own) = (old.clone(), new.clone(), lead.own_joint);
+        let own = lead.own_joint || self.was_never_committed(lead);
+        let (old, new) = (old.clone(), new.clone());
         if own {
             self.append_config(ConfigRecord::Final { config: old });
         } else if newcomer_lost && self.achievable(&new, &old) {
@@ -105,6 +111,24 @@ impl Consensus {
         if let Role::Leader(lead) = &mut self.role {
             lead.own_joint = false;
         }
+    }
+
+    /// Whether no earlier leader can have committed the joint record that this one found. It takes a commit quorum of c' that
+    /// had it synced; whoever's log ended before it in this term was not one of them, for what is committed is in the log of
+    /// each later leader, and so no leader had it cut.
+    ///
+    /// Not where that record turns back another joint one: that it was never committed does not make c the configuration.
+    fn was_never_committed(&self, lead: &Lead) -> bool {
+        let ConfigRecord::Joint { new, .. } = self.record() else { return false };
+        let first = self.log.first_like(self.record()).unwrap_or(self.entry()).at;
+        if self.log.config_before(first).is_some_and(|entry| entry.record.is_joint()) {
+            return false;
+        }
+        let first = first.index;
+        let ended = |brick: NodeId| lead.progress.get(&brick).and_then(|progress| progress.ended);
+        let lacks = |brick: NodeId| ended(brick).is_some_and(|end| end < first);
+        let others = new.in_sync.iter().filter(|brick| !lacks(**brick)).count();
+        first > self.marks.committed && others < quorum::size(new)
     }
 
     pub(super) fn propose_config(&mut self, new: Config) {

@@ -35,6 +35,8 @@ impl Consensus {
         let config = self.entry().at.index;
         let reached = config > self.marks.committed && config <= upto;
         self.marks.committed = upto;
+        // The first word was said. Not before: a leader that steps down without a commit is again one that must wait for it.
+        self.gate = Index::ZERO;
         self.out.push(Effect::Committed { upto });
         if reached {
             self.review = true;
@@ -54,6 +56,9 @@ impl Consensus {
     fn committable(&self, lead: &Lead) -> Index {
         let journaled = |brick: NodeId| self.journaled_by(lead, brick);
         match self.record() {
+            ConfigRecord::Final { config } if self.mutations.witness_commits && config.seat.is_some() => {
+                config.in_sync.iter().map(|brick| journaled(*brick)).max().unwrap_or_default()
+            }
             ConfigRecord::Final { config } => quorum::reached(config, journaled),
             ConfigRecord::Joint { old, new } => {
                 if self.joint_stored(lead) {

@@ -64,6 +64,7 @@ impl Consensus {
             Input::WantDurable { upto } => self.want_durable(upto),
             Input::Read { ticket } => self.read(ticket),
             Input::Leave => self.begin_leave(),
+            Input::CopyBegins => self.copy_begins(),
             Input::Installed { at, config } => self.installed(at, config),
             Input::Members { bricks } => self.members(bricks),
             Input::Promote => self.promote(),
@@ -284,7 +285,19 @@ impl Consensus {
         self.log.trim(base);
     }
 
+    /// The records that are here will be replaced, and none is added to them: an acknowledgement of one would not outlive the
+    /// copy. Nor is there a tree to lead with.
+    fn copy_begins(&mut self) {
+        assert!(!matches!(self.role, Role::Leader(_)), "a leader needs no copy");
+        self.copying = true;
+        if matches!(self.role, Role::Candidate(_)) {
+            self.become_follower(self.hard.term, None);
+        }
+        self.ack_soon();
+    }
+
     fn installed(&mut self, at: Position, config: ConfigEntry) {
+        self.copying = false;
         assert!(!matches!(self.role, Role::Leader(_)), "a leader needs no copy");
         let index = at.index;
         let durable = self.marks.durable.min(index);
@@ -312,7 +325,7 @@ impl Consensus {
         let mut config = self.record().target().clone();
         let place = config.bricks.iter().position(|brick| *brick == self.me);
         let (Some(place), Trust::Sound | Trust::Suspect) = (place, self.hard.trust) else { return };
-        if matches!(self.role, Role::Leader(_)) {
+        if matches!(self.role, Role::Leader(_)) || self.copying {
             return;
         }
         let term = Term::new(next_lineage(self.hard.term.lineage(), place, self.me), 1);

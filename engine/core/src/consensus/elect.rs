@@ -21,7 +21,13 @@ impl Consensus {
     pub(super) fn can_stand(&self) -> bool {
         let counts = self.in_sync() || self.is_needed() || self.mutations.demoted_serves;
         let free = self.hard.term.has_next() && !self.is_abandoned();
-        counts && self.hard.trust != Trust::Blank && free
+        counts && self.hard.trust != Trust::Blank && free && !self.copying && !self.lacks_config()
+    }
+
+    /// Whether rot has taken the records that the configuration in force came with: what else was behind them, this brick
+    /// may have committed alone.
+    pub(super) fn lacks_config(&self) -> bool {
+        self.rotten && self.config_is_ahead()
     }
 
     /// Whether this brick has heard of a lineage that its log is not of: an operator has abandoned what it has. It waits for

@@ -88,6 +88,9 @@ impl Consensus {
         if self.follow(from, header.pulse).is_none() {
             return;
         }
+        if self.copying {
+            return self.ack_soon();
+        }
         let fit = self.fit(header.prev, metas);
         let end = header.prev.index.0 + metas.len() as u64;
         if let Fit::From { index, cut } = fit {
@@ -194,7 +197,7 @@ impl Consensus {
     }
 
     fn send_ack(&mut self, to: NodeId) {
-        let (marks, last) = (self.marks, self.log.last_position());
+        let (marks, last, copying) = (self.marks, self.log.last_position(), self.copying);
         let (agreed, round, rejected, diverged) = match &mut self.role {
             Role::Follower(follower) if follower.leader == Some(to) => {
                 follower.ack_due = false;
@@ -215,7 +218,7 @@ impl Consensus {
             trust: self.voting_trust(),
             nonce: self.nonce,
             leaving: self.leave.is_some(),
-            diverged,
+            diverged: diverged || copying,
         };
         self.send(to, PeerMessage::Ack { ack });
     }
@@ -235,7 +238,6 @@ impl Consensus {
             return;
         }
         if committed > self.marks.committed {
-            self.gate = Index::ZERO;
             self.set_committed(committed);
         }
         self.marks.durable = self.marks.durable.max(durable.min(self.marks.committed));

@@ -16,8 +16,7 @@ impl Consensus {
         assert!(self.hard.term >= self.log.last_position().term, "a record of a term to come");
         if let Role::Leader(lead) = &self.role {
             assert_eq!(self.hard.trust, Trust::Sound, "a suspect brick leads");
-            let released = self.hard.config.at.index <= self.log.base().index;
-            assert!(released || self.log.has(self.hard.config.at), "a leader's configuration is in its log");
+            assert!(self.holds_config(), "a leader's configuration is in its log");
             let first = self.log.term_at(lead.first);
             let trimmed = lead.first < self.log.base().index;
             assert!(trimmed || first == Some(self.hard.term), "a leader's first record is its own");

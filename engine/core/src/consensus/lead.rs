@@ -24,6 +24,7 @@ impl Consensus {
             self.hard.trust = Trust::Sound;
             self.dirty.vote = true;
         }
+        self.rotten = false;
         self.role = Role::Leader(Lead {
             since_us: now,
             first: last.next(),
@@ -42,11 +43,11 @@ impl Consensus {
             pace: Pace::new(now),
         });
         self.newer = None;
-        self.gate = Index::ZERO;
         self.review = true;
         self.adopt_progress();
-        // A joint configuration is written again, as a record of this term; so is one that a power loss took from the log.
-        let again = self.record().is_joint() || self.config_is_ahead();
+        // A joint configuration is written again, as a record of this term; so is one that a power loss took from the log,
+        // which may have grown past it since, and hold no other.
+        let again = self.record().is_joint() || self.config_is_ahead() || !self.holds_config();
         match forced.or_else(|| again.then(|| self.record().clone())) {
             Some(record) => self.append_config(record),
             None => {
@@ -60,11 +61,11 @@ impl Consensus {
     pub(super) fn adopt_progress(&mut self) {
         let (me, now, next) = (self.me, self.now_us, self.log.last().next());
         let bricks: Vec<_> = self.record().configs().flat_map(|config| config.bricks.clone()).collect();
-        let seats = self.voting_seats();
+        let (seats, waits_on) = (self.voting_seats(), self.mutations.ship_outlives_link);
         let Role::Leader(lead) = &mut self.role else { return };
         lead.progress.retain(|brick, _| bricks.contains(brick));
         for brick in bricks.into_iter().filter(|brick| *brick != me) {
-            lead.progress.entry(brick).or_insert_with(|| Progress::new(next, now));
+            lead.progress.entry(brick).or_insert_with(|| Progress::new(next, now, waits_on));
         }
         lead.seats.retain(|seat, _| seats.contains(seat));
         for seat in seats {
@@ -187,10 +188,18 @@ impl Consensus {
 
     /// Check-quorum: whether an election quorum has answered this leader not too long ago (§6.2). For a change of its own that
     /// it can still turn back, that of the old configuration is enough.
+    ///
+    /// The answers of a brick with a new disk support nobody: while it is in S it can neither vote nor commit. A leader that
+    /// leans on it decides nothing, and keeps an operator from promoting it. Nor do those of one that needs a full copy before
+    /// this leader has committed anything: its tree may be torn, and a torn tree gives none.
     fn has_support(&self) -> bool {
         let Role::Leader(lead) = &self.role else { return true };
         let recent = |at: Option<u64>| at.unwrap_or(lead.since_us) + self.timing.election_us.1 > self.now_us;
-        let brick = |id: NodeId| id == self.me || lead.progress.get(&id).is_some_and(|p| recent(p.ack_us));
+        let copies = self.marks.committed >= lead.first;
+        // Until the first timeout what it waits for may be turned back.
+        let last = |p: &Progress| p.ack_us.filter(|_| copies || p.mode != Mode::Resync);
+        let supports = |p: &Progress| p.trust != Trust::Blank && recent(last(p));
+        let brick = |id: NodeId| id == self.me || lead.progress.get(&id).is_some_and(supports);
         let seat = |id: SeatId| lead.seats.get(&id).is_some_and(|s| recent(s.round_sent_us));
         match self.record() {
             ConfigRecord::Joint { old, .. } if lead.own_joint => quorum::elects(old, brick, seat),
@@ -260,6 +269,10 @@ impl Progress {
     fn note(&mut self, ack: Ack, sent_us: Option<u64>, now_us: u64) {
         self.ack_us = Some(now_us);
         (self.trust, self.leaving) = (ack.trust, ack.leaving);
+        // One with a new disk does not know what it had; and a rotten log, which makes a suspect, ends before what was synced.
+        if ack.trust == Trust::Sound {
+            self.ended = Some(self.ended.map_or(ack.last.index, |end| end.min(ack.last.index)));
+        }
         if ack.trust == Trust::Sound {
             if ack.round > self.round {
                 self.round = ack.round;

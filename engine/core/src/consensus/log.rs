@@ -61,6 +61,11 @@ impl Log {
         finals.into_iter().find(|record| is(record.target()))
     }
 
+    /// The first of the records at the end of those kept that say the same as `record`.
+    pub fn first_like(&self, record: &ConfigRecord) -> Option<&ConfigEntry> {
+        self.configs.iter().rev().take_while(|entry| entry.record == *record).last()
+    }
+
     /// The configuration record before the one at `at`.
     pub fn config_before(&self, at: Position) -> Option<&ConfigEntry> {
         self.configs.iter().rev().find(|entry| entry.at < at)

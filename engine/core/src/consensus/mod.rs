@@ -17,7 +17,8 @@
 //!    quorum of c' have it *synced*, the hard state included; nothing at or behind it commits earlier. A candidate with Joint
 //!    last needs both election quorums. A new leader that finds Joint last writes it again as its first record, so that
 //!    rule 4 holds for a witness too. A leader may turn back a Joint of its own (`Final(c)`) that cannot complete: while it
-//!    is alone in knowing, no `Final(c')` exists. See [`change`].
+//!    is alone in knowing, no `Final(c')` exists. So it may one of an earlier leader, when too few bricks of c' can have had it. See
+//!    [`change`].
 //! 6. **Leases** (§6.4): 200 ms from sending a heartbeat, held from so many voters that no election quorum is free; by a leader in S.
 //! 7. **Power loss** [4]: a suspect brick has no vote and is no candidate, and its acknowledgements do not count, until a
 //!    leader vouches. It may lead, and be led by another suspect one, when *all* of S votes. See [`suspect`].
@@ -111,6 +112,10 @@ pub struct Consensus {
     last_sync_us: u64,
     leave: Option<leave::Leaving>,
     seat_wish: SeatWish,
+    /// A full copy is coming: tree and log are about to be replaced.
+    copying: bool,
+    /// Synced records are gone from the end of the log, and no leader has made up for them yet.
+    rotten: bool,
     /// Something happened that may call for another configuration.
     review: bool,
     /// Number of the next request for a read index. Begins anywhere (`nonce`): no answer to an earlier life fits.
@@ -170,6 +175,8 @@ impl Consensus {
             last_sync_us: now_us,
             leave: None,
             seat_wish: SeatWish::Best,
+            copying: false,
+            rotten: start == Start::Rotten,
             review: false,
             read_ticket: nonce >> 2,
             out: Vec::new(),
@@ -185,7 +192,7 @@ impl Consensus {
             self.hard.voted_for = None;
             self.dirty.vote = true;
         }
-        if start == Start::Suspect && self.hard.trust == Trust::Sound {
+        if start.is_suspect() && self.hard.trust == Trust::Sound {
             self.hard.trust = Trust::Suspect;
             self.dirty.vote = true;
         }
@@ -198,9 +205,9 @@ impl Consensus {
 
     /// The configuration in force: the newest in the log. The hard state may name one behind the log's end that a power loss
     /// took: a `Final` stands (its `Joint` was committed, or turned back), a `Joint` was never counted from here, for that
-    /// takes a synced record.
+    /// takes a synced record. Unless synced records are what is lost.
     fn choose_config(&mut self) {
-        let kept = !self.hard.config.record.is_joint() && self.config_is_ahead();
+        let kept = (self.rotten || !self.hard.config.record.is_joint()) && self.config_is_ahead();
         let Some(newest) = self.log.config() else { return };
         if !kept && *newest != self.hard.config {
             self.hard.config = newest.clone();
@@ -276,6 +283,12 @@ impl Consensus {
     /// Whether the configuration in force is one whose record a power loss took from the log.
     fn config_is_ahead(&self) -> bool {
         self.hard.config.at > self.log.last_position()
+    }
+
+    /// Whether the log holds the record of the configuration in force, or held it and let go of it.
+    fn holds_config(&self) -> bool {
+        let at = self.hard.config.at;
+        at.index <= self.log.base().index || self.log.has(at)
     }
 
     /// After the log grew or shrank: a configuration that it does not hold gives way once the log has passed it.

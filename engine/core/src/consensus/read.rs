@@ -74,7 +74,8 @@ impl Consensus {
         if self.marks.committed < lead.first || lead.handing.is_some() || !self.in_sync() {
             return false;
         }
-        let valid = |sent: Option<u64>| sent.is_some_and(|sent| now_us < sent + self.timing.lease_us);
+        let lease_us = if self.mutations.lease_never_ends { u64::MAX / 4 } else { self.timing.lease_us };
+        let valid = |sent: Option<u64>| sent.is_some_and(|sent| now_us < sent + lease_us);
         let brick =
             |id: NodeId| id == self.me || lead.progress.get(&id).is_some_and(|p| valid(p.round_sent_us));
         let seat = |id: SeatId| lead.seats.get(&id).is_some_and(|s| valid(s.round_sent_us));
@@ -94,6 +95,8 @@ impl Consensus {
     pub(super) fn on_read_reply(&mut self, from: NodeId, term: Term, ticket: u64, index: Option<Index>) {
         self.see_term(term);
         let asked = (self.nonce >> 2..self.read_ticket).contains(&ticket);
+        // What an abandoned lineage has left here may have a higher index, and is not what the leader means.
+        let index = index.filter(|_| !self.is_abandoned());
         let Role::Follower(follower) = &mut self.role else { return };
         if follower.leader != Some(from) || term != self.hard.term || !asked {
             return;

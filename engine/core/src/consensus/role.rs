@@ -116,6 +116,8 @@ pub(super) struct Progress {
     pub next: Index,
     /// Records that the shell was asked to send and has not answered for.
     pub shipping: Option<(Index, Index)>,
+    /// A planted fault: that is waited for on the next link too.
+    pub waits_on: bool,
     /// Ends of appends sent and not agreed to.
     pub in_flight: VecDeque<Index>,
     /// When `agreed` moved last, or the first of `in_flight` was sent.
@@ -132,6 +134,8 @@ pub(super) struct Progress {
     pub ack_us: Option<u64>,
     pub trust: Trust,
     pub leaving: bool,
+    /// The least end of its log that it has named in this term.
+    pub ended: Option<Index>,
     /// The end of the log when it had all up to the goal before, and when that was; before the first one: none.
     pub goal: (Index, Option<u64>),
     /// Since when it has all but a short tail.
@@ -146,11 +150,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub fn new(next: Index, now_us: u64) -> Self {
+    pub fn new(next: Index, now_us: u64, waits_on: bool) -> Self {
         Self {
             mode: Mode::Probe { asked_us: None },
             next,
             shipping: None,
+            waits_on,
             in_flight: VecDeque::new(),
             moved_us: now_us,
             agreed: Index::ZERO,
@@ -163,6 +168,7 @@ impl Progress {
             ack_us: None,
             trust: Trust::Sound,
             leaving: false,
+            ended: None,
             goal: (next, None),
             short_us: None,
             pace: Pace::new(now_us),
@@ -177,7 +183,7 @@ impl Progress {
     pub fn probe(&mut self, next: Index) {
         self.mode = Mode::Probe { asked_us: None };
         self.next = next;
-        self.shipping = None;
+        self.shipping = self.shipping.filter(|_| self.waits_on);
         self.in_flight.clear();
         self.short_us = None;
     }

@@ -129,7 +129,7 @@ impl Consensus {
     pub fn waiting_for(&self) -> Waiting {
         match &self.role {
             Role::Follower(follower) if follower.leader.is_some() => Waiting::nobody(WaitReason::None),
-            Role::Follower(_) if self.is_abandoned() => Waiting {
+            Role::Follower(_) if self.is_abandoned() || self.lacks_config() => Waiting {
                 reason: WaitReason::Behind,
                 bricks: self.record().target().bricks.iter().copied().filter(|b| *b != self.me).collect(),
                 seat: false,

@@ -2,6 +2,10 @@
 //! own, has answered a fresh nonce, and their logs agree up to the index in that answer. Without this rule one power loss and
 //! a witness's vote elect a leader that lacks a committed record.
 //!
+//! A brick whose log has lost synced records to rot may have committed what was behind its end, all alone if it had taken the
+//! others out of S. Its hard state knows that configuration: until a leader has vouched it helps nobody, itself included,
+//! who lacks it.
+//!
 //! A brick with a new disk does not know what it promised, nor in which term. It regains its voice only as a learner: under
 //! a committed configuration that is the leader's newest and does not count it.
 
@@ -48,6 +52,7 @@ impl Consensus {
         if self.hard.trust == Trust::Suspect || learner {
             self.hard.trust = Trust::Sound;
             self.dirty.vote = true;
+            self.rotten = false;
             // The tree may show what was committed behind the end of the log that the power loss left.
             if self.gate > Index::ZERO && !self.mutations.gate_forgets_loss {
                 self.gate = self.gate.max(upto);

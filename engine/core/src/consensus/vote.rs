@@ -6,6 +6,7 @@
 //! | leads, or acknowledged a heartbeat less than 250 ms ago (unless that leader gave up its lease) | `Held` |
 //! | has a new disk | `Blank` |
 //! | voted for another in that term | `Taken` |
+//! | has lost synced records, and knows a newer configuration | `OldConfig` |
 //! | has more in its log, or the candidate's is not of the lineage that it stands in | `OldLog` |
 //! | else | `Granted`, with its trust: a suspect's vote counts only when all of S voted |
 
@@ -57,6 +58,10 @@ impl Consensus {
         let taken = self.hard.voted_for.is_some_and(|brick| brick != ask.candidate);
         if ask.term == self.hard.term && taken {
             return Verdict::Taken;
+        }
+        // Under the configuration that this brick knows, the candidate may not have counted.
+        if self.rotten && ask.config < self.hard.config.at {
+            return Verdict::OldConfig;
         }
         // Who stands in a lineage has a record of it.
         let abandoned = ask.last.term.max(ask.config.term).lineage() < ask.term.lineage();

@@ -107,6 +107,22 @@ impl Plan {
         }
     }
 
+    /// Says what a slot holds that no record set: after a loss of power the disk may show what no log tells of any more.
+    pub fn claim(&mut self, parent: InodeId, name: &[u8], value: Option<InodeId>) {
+        self.slots.entry((parent, Bytes::copy_from_slice(name))).or_insert(value);
+    }
+
+    /// Whether a record set the slot, or a claim.
+    #[must_use]
+    pub fn sets(&self, parent: InodeId, name: &[u8]) -> bool {
+        self.slots.contains_key(&(parent, Bytes::copy_from_slice(name)))
+    }
+
+    /// Says that an inode ends which no record speaks of.
+    pub fn bury(&mut self, id: InodeId) {
+        self.dead.insert(id);
+    }
+
     /// Index of the last record shown; 0 when there was none.
     #[must_use]
     pub fn through(&self) -> Index {

@@ -49,7 +49,8 @@ pub fn touched(op: &Op, time: Timestamp) -> Vec<Touched> {
         | Op::Lock { .. }
         | Op::Unlock { .. }
         | Op::SessionOpen { .. }
-        | Op::SessionClose {} => {}
+        | Op::SessionClose {}
+        | Op::Compare { .. } => {}
     }
     out
 }

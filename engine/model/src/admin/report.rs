@@ -53,6 +53,9 @@ pub struct BrickReport {
     /// For how long the leader has waited for it to write and apply what it was sent, as far as the leader knows.
     #[serde(default)]
     pub lag_ms: u64,
+    /// Files that it has yet to compare with the leader's, after its kernel died.
+    #[serde(default)]
+    pub doubts: u64,
     /// Why it is closed, in one line.
     pub fault: Option<String>,
     /// `None`: nothing to tell.
@@ -137,16 +140,19 @@ impl VolumeReport {
             return HealState::Degraded;
         }
         let in_sync = |b: &BrickReport| matches!(b.state, BrickRole::Leader | BrickRole::InSync);
-        if self.pending || !self.bricks.iter().all(in_sync) {
+        let doubts = self.bricks.iter().any(|b| b.doubts > 0);
+        if self.pending || doubts || !self.bricks.iter().all(in_sync) {
             return HealState::Healing;
         }
         HealState::Healthy
     }
 
-    /// True when every brick has applied the log up to `target`.
+    /// True when every brick has applied the log up to `target`, and doubts nothing of what it has.
     #[must_use]
     pub fn reached(&self, target: u64) -> bool {
-        self.bricks.iter().all(|b| b.online && b.applied.is_some_and(|applied| applied >= target))
+        self.bricks
+            .iter()
+            .all(|b| b.online && b.doubts == 0 && b.applied.is_some_and(|applied| applied >= target))
     }
 }
 
@@ -168,6 +174,7 @@ mod tests {
             rate_bytes_per_s: 0,
             eta_s: None,
             lag_ms: 0,
+            doubts: 0,
             fault: None,
             scrub: None,
         });

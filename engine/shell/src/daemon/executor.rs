@@ -6,6 +6,8 @@ use std::time::Duration;
 use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::pulse::Pulse;
+
 /// Locked memory that an executor's rings need, bytes (measured: below it even root is refused).
 const MEMLOCK_BYTES: u64 = 512 * 1024;
 /// Threads for system calls that may take long.
@@ -40,6 +42,7 @@ where
         .preempt_timer(Duration::from_millis(5))
         .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
         .spawn(move || async move {
+            let _pulse = Pulse::of_this_executor();
             // The first sleep of an executor costs 30 to 50 ms more than it should: pay now, not in an election.
             glommio::timer::sleep(Duration::from_millis(1)).await;
             make().await

@@ -5,6 +5,7 @@ mod door;
 pub mod executor;
 pub mod notify;
 pub mod options;
+mod pulse;
 pub mod signals;
 
 use std::os::fd::OwnedFd;

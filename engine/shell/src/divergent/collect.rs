@@ -67,7 +67,8 @@ impl Touched {
             | Op::Lock { .. }
             | Op::Unlock { .. }
             | Op::SessionOpen { .. }
-            | Op::SessionClose {} => {}
+            | Op::SessionClose {}
+            | Op::Compare { .. } => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use rfs_model::record::HEADER_BYTES;
 use rfs_model::{Index, Meta, Record};
+use rustix::fs::{Advice, fadvise};
 
 use super::Journal;
 use super::disk::Result;
@@ -32,6 +33,29 @@ impl Journal {
         max_bytes: usize,
     ) -> impl Future<Output = Result<Vec<Record>>> + use<> {
         read(self.log.clone(), from, upto, max_bytes)
+    }
+
+    /// Records from `from` on as [`Journal::read`] gives them, but from the disk: what is in memory, or in the system's cache,
+    /// says nothing of it.
+    ///
+    /// # Errors
+    /// Those of [`Journal::read`].
+    pub fn read_disk(
+        &self,
+        from: Index,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Vec<Record>>> + use<> {
+        let log = self.log.clone();
+        async move {
+            let (segment, cuts) = {
+                let log = log.borrow();
+                (log.holder(from).ok_or_else(|| log.not_held(from))?.clone(), log.cuts)
+            };
+            // What is not synced yet stays in the cache.
+            let _ = fadvise(&segment.file, 0, None, Advice::DontNeed);
+            let records = read_segment(&segment, from, segment.last(), max_bytes as u64).await;
+            if log.borrow().cuts == cuts { records } else { Err(log.borrow().not_held(from)) }
+        }
     }
 }
 

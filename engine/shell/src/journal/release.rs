@@ -83,6 +83,18 @@ impl Journal {
         log.put_away();
     }
 
+    /// Lets go of the log up to the segment that holds `index`, in which bytes are not what was written, as if it were too
+    /// old: a follower that needs it gets a copy of the tree. What no checkpoint has, and what is pinned, stays.
+    pub fn give_up(&mut self, index: Index) {
+        let mut log = self.log.borrow_mut();
+        if let Some(segment) = log.holder(index) {
+            segment.state.borrow_mut().rotten = true;
+        }
+        while log.base.index < index && log.oldest_is_free() {
+            log.drop_oldest();
+        }
+    }
+
     /// How much of the released log stays, in bytes and by age, from now on.
     pub fn retain(&mut self, bytes: u64, age: Duration) {
         let mut log = self.log.borrow_mut();
@@ -147,22 +159,30 @@ impl Journal {
 impl Log {
     fn recycle_released(&mut self, now: SystemTime) {
         while self.oldest_may_go(now) {
-            let Some(segment) = self.segments.pop_front() else { return };
-            if let Some(oldest) = self.segments.front() {
-                self.base = Position::before(&oldest.header);
-                self.runs.advance_base(self.base.index);
-            }
-            self.retire(segment, false);
+            self.drop_oldest();
         }
     }
 
-    fn oldest_may_go(&self, now: SystemTime) -> bool {
-        let Some(oldest) = self.segments.front().filter(|_| self.segments.len() > 1) else { return false };
-        let state = oldest.state.borrow();
-        let needed = self.pins.lowest().is_some_and(|pin| pin <= state.last);
-        if needed || state.last > self.released || state.last > self.synced {
-            return false;
+    fn drop_oldest(&mut self) {
+        let Some(segment) = self.segments.pop_front() else { return };
+        if let Some(oldest) = self.segments.front() {
+            self.base = Position::before(&oldest.header);
+            self.runs.advance_base(self.base.index);
         }
+        self.retire(segment, false);
+    }
+
+    /// Whether nobody needs the oldest segment, and a younger one is there.
+    fn oldest_is_free(&self) -> bool {
+        let Some(oldest) = self.segments.front().filter(|_| self.segments.len() > 1) else { return false };
+        let last = oldest.last();
+        let needed = self.pins.lowest().is_some_and(|pin| pin <= last);
+        !needed && last <= self.released && last <= self.synced
+    }
+
+    fn oldest_may_go(&self, now: SystemTime) -> bool {
+        let Some(oldest) = self.segments.front().filter(|_| self.oldest_is_free()) else { return false };
+        let state = oldest.state.borrow();
         let bytes: u64 = self.segments.iter().map(|s| s.header.bytes).sum();
         let age = now.duration_since(state.touched).unwrap_or_default();
         let full = self.spare_problem.as_ref().is_some_and(|(e, _)| e.is_full());

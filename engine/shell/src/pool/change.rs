@@ -20,6 +20,24 @@ use crate::divergent;
 const PATIENCE: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Tries until it is done, or fails, or has waited for as long as an election may take.
+pub(super) async fn patiently<T>(
+    mut attempt: impl AsyncFnMut() -> Result<Round<T>, String>,
+) -> Result<T, String> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let why = match attempt().await? {
+            Round::Done(done) => return Ok(done),
+            Round::NoLeader(why) => why,
+        };
+        if waited >= PATIENCE {
+            return Err(why);
+        }
+        glommio::timer::sleep(PAUSE).await;
+        waited += PAUSE;
+    }
+}
+
 impl Pool {
     /// `volume start|stop|set|reset`
     pub(super) async fn change(self: &Rc<Self>, name: &str, change: VolumeChange) -> Outcome {
@@ -141,21 +159,10 @@ impl Pool {
 
     /// Asks the bricks' nodes, following their hints, until the leader has done it.
     pub(super) async fn at_leader(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Outcome {
-        let mut waited = Duration::ZERO;
-        loop {
-            let why = match self.one_round(entry, what).await? {
-                Round::Done(reply) => return Ok(reply),
-                Round::NoLeader(why) => why,
-            };
-            if waited >= PATIENCE {
-                return Err(why);
-            }
-            glommio::timer::sleep(PAUSE).await;
-            waited += PAUSE;
-        }
+        patiently(async || self.one_round(entry, what).await).await
     }
 
-    async fn one_round(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Result<Round, String> {
+    async fn one_round(self: &Rc<Self>, entry: &VolumeEntry, what: &Request) -> Result<Round<Reply>, String> {
         let me = self.node();
         let mut queue: VecDeque<NodeId> = entry.bricks.iter().map(|b| b.node).collect();
         queue.make_contiguous().sort_by_key(|node| *node != me);
@@ -228,8 +235,8 @@ impl Pool {
     }
 }
 
-enum Round {
-    Done(Reply),
+pub(super) enum Round<T> {
+    Done(T),
     NoLeader(String),
 }
 

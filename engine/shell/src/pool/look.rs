@@ -219,6 +219,7 @@ fn nobody(id: VolumeId, entry: &VolumeEntry) -> VolumeReport {
         rate_bytes_per_s: 0,
         eta_s: None,
         lag_ms: 0,
+        doubts: 0,
         fault: None,
         scrub: None,
     });

@@ -31,8 +31,11 @@ impl HostPort {
                 _ => whole(unbracketed(text)),
             }
         };
-        let odd = |c: char| c.is_whitespace() || c.is_control() || c == '/';
-        if parsed.host.is_empty() || parsed.host.contains(odd) {
+        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '[' | ']');
+        // With a colon it is an address, perhaps with its zone.
+        let address = parsed.host.split('%').next().unwrap_or_default();
+        let v6 = !parsed.host.contains(':') || address.parse::<std::net::Ipv6Addr>().is_ok();
+        if parsed.host.is_empty() || parsed.host.contains(odd) || !v6 {
             return Err(format!("'{text}' is no host name"));
         }
         Ok(parsed)
@@ -127,11 +130,12 @@ mod tests {
             ("::1", "[::1]:24007"),
             ("[fe80::1]", "[fe80::1]:24007"),
             ("[fe80::1]:7", "[fe80::1]:7"),
+            ("[fe80::1%eth0]:7", "[fe80::1%eth0]:7"),
         ];
         for (text, want) in table {
             assert_eq!(HostPort::parse(text).unwrap().address(), want);
         }
-        for wrong in ["", ":7", "a b", "server2:x", "server2:99999", "a/b"] {
+        for wrong in ["[[]]", "[::1", "a:b:7", "", ":7", "a b", "server2:x", "server2:99999", "a/b"] {
             HostPort::parse(wrong).unwrap_err();
         }
     }

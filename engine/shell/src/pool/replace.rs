@@ -13,6 +13,7 @@ use rfs_model::ids::{BrickId, VolumeId};
 use rfs_model::volume::VolumeState;
 
 use super::auth::random_uuid;
+use super::change::{Round, patiently};
 use super::look::View;
 use super::names::{BrickName, HostPort};
 use super::place;
@@ -30,15 +31,7 @@ impl Pool {
         let _turn = self.change_turn().await?;
         let name = BrickName::parse(new)?;
         let old = self.brick_called(id, entry, old).await?;
-        let state = match self.state_of(id, entry).await {
-            Some((state, None)) => state,
-            _ => {
-                return Err(format!(
-                    "nobody leads volume {}: a brick can be replaced only while others serve",
-                    entry.name
-                ));
-            }
-        };
+        let state = self.state_vouched_for(id, entry).await?;
         let new = self.new_place(&name, &old, &state).await?;
         self.need_out_of_sync(id, entry, &old).await?;
         let brick = format!("{}:{}", new.host, new.path);
@@ -68,6 +61,24 @@ impl Pool {
         Ok(Reply::Done {
             note: Some(format!("{brick} gets a full copy: 'rfs-tools heal-status {}' shows it", entry.name)),
         })
+    }
+
+    /// The state as its leader has it; an election is waited for.
+    async fn state_vouched_for(
+        self: &Rc<Self>,
+        id: VolumeId,
+        entry: &VolumeEntry,
+    ) -> Result<VolumeState, String> {
+        patiently(async || {
+            Ok(match self.state_of(id, entry).await {
+                Some((state, None)) => Round::Done(state),
+                _ => Round::NoLeader(format!(
+                    "nobody leads volume {}: a brick can be replaced only while others serve",
+                    entry.name
+                )),
+            })
+        })
+        .await
     }
 
     async fn new_place(

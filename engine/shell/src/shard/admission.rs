@@ -45,6 +45,7 @@ impl Inner {
         if self.front.is_leading() {
             self.front.reset();
         }
+        self.forget_claims();
         self.opening.clear();
         self.unrecorded.clear();
         self.queries.drop_all();
@@ -66,6 +67,9 @@ impl Inner {
     /// Judges what has come, until a turn's batch is full or nothing more can be judged.
     pub(super) fn admit(&mut self, shard: &Rc<Shard>, now_us: u64) {
         let mut bytes = 0;
+        if self.serves() && !self.settle_doubts(shard, now_us) {
+            return;
+        }
         while self.batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES && self.failed.is_none() {
             let Some((term, next)) = self.core.leading().filter(|_| self.serves()) else { return };
             let TreeState::Ready(tree) = &self.tree else { return };
@@ -87,7 +91,12 @@ impl Inner {
         }
     }
 
-    fn record_of(&self, index: rfs_model::Index, term: rfs_model::Term, stamped: &Stamped) -> Record {
+    pub(super) fn record_of(
+        &self,
+        index: rfs_model::Index,
+        term: rfs_model::Term,
+        stamped: &Stamped,
+    ) -> Record {
         Record::new(index, term, RecordKind::Op, self.chain, stamped.encoded().into())
     }
 

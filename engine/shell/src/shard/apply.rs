@@ -58,6 +58,7 @@ impl Inner {
             return false;
         }
         let before = self.applied();
+        self.bury_the_dead();
         while count < ROW_RECORDS && bytes < ROW_BYTES && !self.feed.busy && self.failed.is_none() {
             if count > 0 && begun.elapsed() >= ROW {
                 break;
@@ -76,6 +77,18 @@ impl Inner {
         }
         self.feed.bytes_applied += bytes as u64;
         self.after_applying(shard, now_us, before)
+    }
+
+    /// Deletes what records have removed that are synced by now.
+    fn bury_the_dead(&mut self) {
+        let TreeState::Ready(tree) = &self.tree else { return };
+        for leftover in tree.tell_synced(self.journal.synced(), ROW_RECORDS) {
+            if leftover.is_big() {
+                free(leftover);
+            } else if let Err(e) = leftover.run() {
+                tracing::warn!("a dead inode is not deleted yet: {e}");
+            }
+        }
     }
 
     fn after_applying(&mut self, shard: &Rc<Shard>, now_us: u64, before: Index) -> bool {
@@ -201,6 +214,10 @@ impl Inner {
             tree.apply(index, record.meta.term, &stamped).map_err(|e| e.to_string())?.leftover
         };
         leftover.into_iter().for_each(free);
+        if let Op::Compare { ids } = &stamped.op {
+            self.doubts_named(record.meta.term, ids).map_err(|e| e.to_string())?;
+        }
+        let TreeState::Ready(tree) = &self.tree else { return Ok(false) };
         let done = self.front.apply(index, &stamped).map_err(|e| e.to_string())?;
         if let Some((session, seq, outcome)) = done.answer
             && self.front.is_leading()
@@ -296,6 +313,6 @@ fn changes(op: &Op) -> Vec<Change> {
         }
         Op::SetAttr { id, .. } | Op::SetXattr { id, .. } | Op::RemoveXattr { id, .. } => vec![attr(id)],
         Op::Reap { .. } | Op::Lock { .. } | Op::Unlock { .. } => vec![],
-        Op::SessionOpen { .. } | Op::SessionClose {} => vec![],
+        Op::SessionOpen { .. } | Op::SessionClose {} | Op::Compare { .. } => vec![],
     }
 }

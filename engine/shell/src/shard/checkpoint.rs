@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use rfs_model::Index;
+use rfs_model::{Index, Timestamp};
 
 use super::{Event, Inner, Shard, TreeState};
+use crate::clock;
 use crate::tree::{CheckpointDone, CheckpointJob};
 
 /// Age of a checkpoint after which the next one is due, microseconds.
@@ -13,6 +14,9 @@ const AGE_US: u64 = 30_000_000;
 const BYTES: u64 = 256 * 1024 * 1024;
 /// Changed inodes since, after which it is due: they are kept in memory.
 const ENTRIES: usize = 200_000;
+
+/// A wall clock that was set back by more than this gives what changes now an older time than the last checkpoint noted.
+const SET_BACK_SECS: i64 = 1;
 
 /// Chunks that got sums since: they are kept in memory too.
 const SUMS: usize = 100_000;
@@ -26,6 +30,8 @@ pub(crate) struct Checkpoints {
     state: State,
     /// One is wanted as soon as possible.
     wanted: bool,
+    /// The wall clock at the last tick.
+    wall: Timestamp,
 }
 
 #[derive(Default)]
@@ -38,14 +44,18 @@ enum State {
 }
 
 impl Checkpoints {
-    pub fn at(index: Index, now_us: u64) -> Self {
-        Self { index, begun_us: now_us, ..Self::default() }
+    /// `noted`: the wall clock that the last one noted.
+    pub fn at(index: Index, now_us: u64, noted: Timestamp) -> Self {
+        Self { index, begun_us: now_us, wall: noted, ..Self::default() }
     }
 }
 
 impl Inner {
     pub(super) fn tick_checkpoint(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        let wall = clock::now();
         let TreeState::Ready(tree) = &self.tree else { return };
+        let set_back = wall.secs < self.checkpoint.wall.secs.saturating_sub(SET_BACK_SECS);
+        (self.checkpoint.wall, self.checkpoint.wanted) = (wall, self.checkpoint.wanted || set_back);
         let c = &self.checkpoint;
         // After recovery the sessions are behind the tree for a while: no index names both.
         let something =
@@ -68,6 +78,7 @@ impl Inner {
     fn begin_checkpoint(&mut self, shard: &Rc<Shard>, now_us: u64) {
         let snapshot = self.front.snapshot().into();
         let TreeState::Ready(tree) = &mut self.tree else { return };
+        tree.tell_wall(clock::now());
         let job = match tree.checkpoint_begin(snapshot) {
             Ok(job) => job,
             Err(e) => return self.fail(e.to_string()),
@@ -137,7 +148,8 @@ impl Inner {
     pub(super) fn is_checkpointed(&self) -> bool {
         match &self.tree {
             TreeState::Ready(tree) => {
-                let all = tree.applied() == self.checkpoint.index && tree.fresh_sums() == 0;
+                let all =
+                    tree.applied() == self.checkpoint.index && tree.fresh_sums() == 0 && tree.dying() == 0;
                 all && matches!(self.checkpoint.state, State::Idle)
             }
             _ => false,

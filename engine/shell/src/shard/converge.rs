@@ -81,6 +81,11 @@ impl Inner {
             // A copied tree has seen more than is known to be committed yet.
             return;
         }
+        if self.journal.synced() < through.min(self.journal.last().index) {
+            // What recovery removes must not come back with a log that loses its end once more.
+            self.converge_when_synced = true;
+            return self.sync_now(shard);
+        }
         let TreeState::Torn(mut tree) = std::mem::replace(&mut self.tree, TreeState::Converging) else {
             return;
         };

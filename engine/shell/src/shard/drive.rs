@@ -236,6 +236,8 @@ impl Inner {
         let records = match records {
             Ok(records) => records,
             Err(JournalError::NotHeld { .. }) => Vec::new(),
+            // Then it gets a copy.
+            Err(e) if self.let_go_of_log(shard, now_us, &e) => Vec::new(),
             Err(e) => return self.fail(format!("cannot read the log for a follower: {e}")),
         };
         let upto = records.last().map_or(ship.from.prev(), |r| r.meta.index);

@@ -79,7 +79,7 @@ impl Inner {
     fn own_info(&self) -> Option<Info> {
         let TreeState::Ready(tree) = &self.tree else { return None };
         let statfs = self.without_log(tree.statfs().ok()?);
-        Some(Info { pid: std::process::id(), applied: tree.applied(), statfs })
+        Some(Info { pid: std::process::id(), applied: tree.applied(), statfs, doubts: tree.doubts() as u64 })
     }
 
     /// The log is on the same disk: until it has the size that it keeps, each byte of data takes another one there.

@@ -69,7 +69,7 @@ pub fn judge(brick: &Path) -> Result<Start, LifeError> {
 pub fn begin(brick: &Path, hard: &mut HardState, start: Start) -> Result<(), LifeError> {
     let path = life_path(brick);
     let boot = boot_id(&path)?;
-    if start == Start::Suspect && hard.trust == Trust::Sound {
+    if start.is_suspect() && hard.trust == Trust::Sound {
         hard.trust = Trust::Suspect;
         let path = hard_state_path(brick);
         durable::replace(&path, &hard.to_file()).map_err(|why| LifeError::Io { path, why })?;
@@ -87,7 +87,8 @@ pub fn adopt_config(
     at: Position,
     config: ConfigEntry,
 ) -> Result<(), LifeError> {
-    let stale = hard.config.record.is_joint() || hard.config.at.index <= at.index;
+    // By term first: an abandoned lineage may have gone further than the one that the copy is of.
+    let stale = hard.config.record.is_joint() || hard.config.at <= at;
     if !stale || hard.config == config {
         return Ok(());
     }
@@ -220,6 +221,22 @@ mod tests {
                 assert_eq!(saved, hard);
             }
         }
+    }
+
+    /// It went on as all of S, as it had been in the abandoned lineage, and led.
+    #[test]
+    fn what_an_abandoned_lineage_knew_gives_way_to_a_copys_configuration_however_far_it_had_gone() {
+        let entry = |lineage, term, index| ConfigEntry {
+            at: Position::new(
+                rfs_model::Term::new(rfs_model::Lineage(lineage), term),
+                rfs_model::Index(index),
+            ),
+            ..ConfigEntry::genesis(&[rfs_model::NodeId([1; 16])])
+        };
+        let (dir, hard) = brick();
+        let mut hard = HardState { config: entry(0, 6, 300), ..hard };
+        adopt_config(dir.path(), &mut hard, entry(1, 1, 200).at, entry(1, 1, 150)).unwrap();
+        assert_eq!(hard.config, entry(1, 1, 150));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod bridge;
 mod callers;
 mod checkpoint;
 mod converge;
+mod doubts;
 mod drive;
 pub mod forks;
 mod heal;
@@ -40,11 +41,14 @@ mod queue;
 mod resync;
 mod rot;
 mod scrub;
+mod scrub_log;
+mod scrub_state;
 mod seats;
 mod start;
 mod status;
 mod sums;
 mod throttle;
+mod timing;
 #[doc(hidden)]
 pub mod wire;
 
@@ -68,7 +72,7 @@ use rfs_model::{Index, InodeId, NodeId, Record, SeatId, VolumeId};
 use crate::clock;
 use crate::journal::{Journal, JournalError};
 use crate::net::handshake::Secret;
-use crate::tree::{CheckpointDone, Fault, Mended, Summed, Tree};
+use crate::tree::{CheckpointDone, Digests, Fault, Mended, Summed, Tree};
 
 pub use brick::NodeBricks;
 pub use links::{Addresses, LinkEvent};
@@ -159,11 +163,20 @@ pub(crate) enum Event {
     Summed(Result<Summed, Fault>),
     /// As [`Event::Summed`], for a scrub.
     Scrubbed(Result<Summed, Fault>),
+    /// A scrub has read records.
+    LogScrubbed(Result<Vec<Record>, JournalError>),
     /// Rotten blocks were written and read back.
     Mended {
         from: NodeId,
         at: (InodeId, u64),
         result: Result<Mended, Fault>,
+    },
+    /// A chunk of a doubted file was hashed.
+    Digested {
+        id: InodeId,
+        chunk: u64,
+        digests: Result<Digests, Fault>,
+        of: doubts::For,
     },
     Resync(resync::ResyncEvent),
     Propose {
@@ -273,6 +286,9 @@ pub(crate) struct Inner {
     pub summing: sums::Summing,
     pub rot: rot::Rot,
     pub scrub: scrub::Scrub,
+    pub comparing: doubts::Comparing,
+    /// Recovery waits for the log to be on disk.
+    pub converge_when_synced: bool,
     pub brick: rfs_model::BrickId,
     pub proposals: Vec<operate::Proposal>,
     /// Commands of an operator that are under way.
@@ -419,9 +435,11 @@ impl Inner {
         if let Some(why) = &self.failed {
             return Some(End::Failed(why.clone()));
         }
-        let durable = self.durable;
-        let front = &self.front;
-        self.mounts.flush(clock::boottime_us(), |session| front.durable_seq(session, durable));
+        let now_us = clock::boottime_us();
+        self.mounts.hang_up_silent(now_us);
+        self.review_sync(shard);
+        let (durable, front) = (self.durable, &self.front);
+        self.mounts.flush(now_us, |session| front.durable_seq(session, durable));
         let window = usize::try_from(self.options.window_bytes).unwrap_or(usize::MAX);
         self.mounts.throttle(window, |session| front.progress(session).map(|progress| progress.next));
         self.closed(shard)
@@ -459,7 +477,9 @@ impl Inner {
             Event::Listed { read, listed } => self.listed(*read, listed),
             Event::Summed(result) => self.summed(result),
             Event::Scrubbed(result) => self.scrubbed(now_us, result),
+            Event::LogScrubbed(read) => self.log_scrubbed(shard, now_us, read),
             Event::Mended { from, at, result } => self.mended(now_us, from, at, result),
+            Event::Digested { id, chunk, digests, of } => self.digested(shard, (id, chunk), digests, of),
             Event::Resync(event) => self.resync_event(shard, now_us, event),
             Event::Propose { state, answer } => self.propose_state(shard, now_us, state, answer),
             Event::Operate { operation, answer } => self.operate(shard, now_us, operation, answer),
@@ -482,6 +502,7 @@ impl Inner {
         self.tick_sums(shard, now_us);
         self.tick_rot(now_us);
         self.tick_scrub(shard, now_us);
+        self.tick_doubts(shard, now_us);
     }
 
     /// Stops the brick for good: it says where it went wrong and does nothing more.

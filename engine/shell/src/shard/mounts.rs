@@ -32,6 +32,14 @@ pub struct ConnId(pub u64);
 const CHANGES_PER_FRAME: usize = 256;
 /// Silence after which the other side wants to hear something, microseconds.
 const BEAT_US: u64 = 250_000;
+/// A mount says something four times a second. One that has not for so long is cut off, or dead, microseconds: its connection
+/// is closed, so that nothing comes late that its machine still has to send. One that lives attaches anew, and sends what
+/// was not answered again.
+const SILENT_US: u64 = 3_000_000;
+/// A brick that did not look for so long stood still itself.
+const STILL_US: u64 = 1_000_000;
+/// Between two looks.
+const LOOK_US: u64 = 100_000;
 
 /// One attached mount.
 pub struct MountConn {
@@ -43,6 +51,7 @@ pub struct MountConn {
     durable_told: Seq,
     changes: Vec<Change>,
     last_said_us: u64,
+    heard_us: u64,
     load: Load,
     gate: Keeper,
 }
@@ -59,6 +68,7 @@ impl MountConn {
             durable_told: Seq::ZERO,
             changes: vec![],
             last_said_us: 0,
+            heard_us: 0,
             load: Load::default(),
             gate: Keeper(gate),
         }
@@ -81,6 +91,7 @@ impl MountConn {
 pub struct Mounts {
     next: u64,
     conns: BTreeMap<ConnId, MountConn>,
+    looked_us: u64,
     sessions: BTreeMap<SessionId, ConnId>,
 }
 
@@ -157,6 +168,7 @@ impl Mounts {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.gate.taken(message);
             conn.load.note(message);
+            conn.heard_us = self.looked_us;
         }
     }
 
@@ -178,6 +190,12 @@ impl Mounts {
                 }
             }
         }
+    }
+
+    /// Sessions that are attached.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
     }
 
     /// True when nobody but `by` would hear of a change.
@@ -207,6 +225,26 @@ impl Mounts {
             if now_us.saturating_sub(conn.last_said_us) >= BEAT_US {
                 conn.last_said_us = now_us;
                 conn.say(&ToMount::Beat);
+            }
+        }
+    }
+
+    /// Closes the connections of those that say nothing.
+    pub fn hang_up_silent(&mut self, now_us: u64) {
+        if now_us.saturating_sub(self.looked_us) < LOOK_US {
+            return;
+        }
+        let still = now_us.saturating_sub(self.looked_us) > STILL_US;
+        self.looked_us = now_us;
+        for conn in self.conns.values_mut() {
+            // What has come and was not looked at is heard, and so is whoever is kept waiting at the socket.
+            if still || conn.heard_us == 0 || conn.gate.0.holds() {
+                conn.heard_us = now_us;
+            } else if now_us.saturating_sub(conn.heard_us) >= SILENT_US && !conn.outbox.is_closed() {
+                let seconds = SILENT_US / 1_000_000;
+                tracing::warn!(session = %conn.session, peer = conn.peer,
+                    "a mount has been silent for {seconds} s: its connection is closed");
+                conn.outbox.close();
             }
         }
     }

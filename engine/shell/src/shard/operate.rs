@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use rfs_core::consensus::api::{Input, SeatWish};
 use rfs_model::codec::Encode;
-use rfs_model::options::{Options, SyncMode};
+use rfs_model::options::Options;
 use rfs_model::volume::VolumeState;
 use rfs_model::{Index, Record, RecordKind};
 
-use super::start::timing;
 use super::{Inner, Shard};
 use crate::pool::ProposeError;
 
@@ -122,7 +121,7 @@ impl Inner {
 
     /// Takes over the volume's new state; what its options say holds from here on.
     pub(super) fn adopt_state(&mut self, shard: &Rc<Shard>, state: VolumeState) {
-        let before = std::mem::replace(&mut self.options, Options::of(&state));
+        self.options = Options::of(&state);
         let moved = self.state.bricks != state.bricks;
         self.state = state;
         if moved {
@@ -133,11 +132,8 @@ impl Inner {
         self.stop_links();
         self.retain_log();
         self.core.wish_seat(seat_wish(&self.options));
-        self.core.retime(&timing(&self.options));
-        if self.options.sync == SyncMode::Always && before.sync != SyncMode::Always {
-            // From here on only what is synced counts as written: that includes what was written before.
-            self.sync_now(shard);
-        }
+        self.core.retime(&self.timing());
+        self.review_sync(shard);
     }
 
     /// Keeps as much of the log for bricks that are away as the options say.

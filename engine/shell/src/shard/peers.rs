@@ -59,9 +59,14 @@ impl Inner {
         let input = match event {
             LinkEvent::Up(peer) => {
                 self.tell_info(peer);
+                if let Some(upto) = self.resync.stored_of(peer) {
+                    self.send(peer, &ShellMessage::CopyAck { upto });
+                }
                 Input::LinkUp { peer }
             }
             LinkEvent::Down(peer, down) => {
+                // A new link may be up before anybody looks again; but what was on the old one is gone.
+                self.resync.break_off(peer);
                 if down != Down::Reset {
                     self.infos.gone(peer);
                 }
@@ -104,6 +109,8 @@ impl Inner {
             PeerFrame::Shell(ShellMessage::OtherSums { id, version, blocks }) => {
                 self.other_sums(from, id, version, &blocks);
             }
+            PeerFrame::Shell(ShellMessage::Claim { claim }) => self.claim_came(shard, from, claim),
+            PeerFrame::Shell(ShellMessage::Claimed { said }) => self.claimed(shard, now_us, from, said),
             PeerFrame::Shell(message) => self.copy_message(shard, now_us, from, message),
         }
     }

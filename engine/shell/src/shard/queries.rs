@@ -132,7 +132,8 @@ impl Inner {
         if !reads_only(&asked.op) || asked.need == Index::ZERO {
             return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::NotSupported));
         }
-        if !self.reads_here(asked.need) {
+        let doubtful = |id| matches!(&self.tree, TreeState::Ready(tree) if tree.is_doubtful(id));
+        if !self.reads_here(asked.need) || inode_of(&asked.op).is_some_and(doubtful) {
             return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::Interrupted));
         }
         if asked.need > self.applied() {
@@ -249,6 +250,11 @@ impl Inner {
 
     fn answer_here(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
         let TreeState::Ready(tree) = &self.tree else { return };
+        let here = self.mounts.get(asked.conn).is_some_and(|conn| conn.purpose == Purpose::LocalReads);
+        if here && inode_of(&asked.op).is_some_and(|id| tree.is_doubtful(id)) {
+            // The leader named it while the question waited.
+            return self.refuse(&asked, Refusal::Interrupted);
+        }
         let answer = match self.read_tree(tree, &asked) {
             Ok(Looked::Answer(answer)) => answer,
             Ok(Looked::Later(index)) => {

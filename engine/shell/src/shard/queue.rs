@@ -126,6 +126,11 @@ impl Outbox {
         }
     }
 
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// Bytes that wait to be sent.
     #[must_use]
     pub fn waiting(&self) -> usize {

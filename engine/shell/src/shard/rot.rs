@@ -125,7 +125,7 @@ impl Inner {
     /// Another brick lacks blocks.
     pub(super) fn blocks_wanted(&mut self, from: NodeId, id: InodeId, chunk: u64, mask: u32) {
         let TreeState::Ready(tree) = &self.tree else { return };
-        if !self.is_of_the_set() {
+        if !self.is_of_the_set() || tree.is_doubtful(id) {
             return;
         }
         match tree.give(id, chunk, mask) {

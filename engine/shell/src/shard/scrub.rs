@@ -9,9 +9,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use rfs_model::admin::{ScrubPhase, ScrubReport};
-use rfs_model::{FileKind, Index, InodeId, NodeId, layout};
+use rfs_model::admin::ScrubReport;
+use rfs_model::{FileKind, Index, InodeId, NodeId};
 
+pub use super::scrub_state::ScrubState;
 use super::wire::ShellMessage;
 use super::{Event, Inner, Shard, TreeState};
 use crate::clock;
@@ -30,57 +31,18 @@ const LINES: usize = 100;
 const LINE_BYTES: usize = 1024;
 const TELL_US: u64 = 1_000_000;
 
-/// How a brick's scrub stands, told to the others once a second.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScrubState {
-    /// 0: never; 1: runs; 2: came to its end; 3: was stopped.
-    pub phase: u8,
-    pub files: u64,
-    pub total: u64,
-    pub bytes: u64,
-    pub ms: u64,
-    /// Blocks in this life of the brick, whoever found them.
-    pub rotten: u64,
-    pub repaired: u64,
-    /// Files without all their sums.
-    pub unsummed: u64,
-    /// What is wrong and was not put right.
-    pub wrong: Vec<String>,
-}
-layout!(ScrubState { phase, files, total, bytes, ms, rotten, repaired, unsummed, wrong });
-
-impl ScrubState {
-    fn report(&self) -> ScrubReport {
-        let phase = match self.phase {
-            1 => ScrubPhase::Running,
-            2 => ScrubPhase::Done,
-            3 => ScrubPhase::Stopped,
-            _ => ScrubPhase::Never,
-        };
-        ScrubReport {
-            phase,
-            inodes: self.files,
-            inodes_total: self.total,
-            bytes: self.bytes,
-            bytes_per_s: (self.bytes * 1000).checked_div(self.ms).unwrap_or(0),
-            rotten: self.rotten,
-            repaired: self.repaired,
-            unsummed_files: self.unsummed,
-            unrepaired: self.wrong.clone(),
-        }
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Scrub {
     state: ScrubState,
+    /// The last record of the log that was read.
+    pub(super) log: Index,
     begun_us: u64,
     /// A checkpoint must have come so far: what is newer is not in the index on disk, by which the scrub goes.
     from: Index,
     after: Option<InodeId>,
     /// Files whose data is to be read, and how far that is.
     files: VecDeque<(InodeId, u64)>,
-    busy: bool,
+    pub(super) busy: bool,
     /// What the job on its way reads: chunks of a file.
     reading: Option<(InodeId, Range<u64>)>,
     free_us: u64,
@@ -100,7 +62,13 @@ impl Scrub {
         self.state.phase == 1
     }
 
-    fn note(&mut self, id: InodeId, mut line: String) {
+    /// Bytes were read: the next ones may be at a time that the rate allows.
+    pub(super) fn spent(&mut self, now_us: u64, bytes: u64, rate: u64) {
+        self.state.bytes += bytes;
+        self.free_us = now_us + bytes * 1_000_000 / rate.max(1);
+    }
+
+    pub(super) fn note(&mut self, id: InodeId, mut line: String) {
         if line.len() > LINE_BYTES {
             let end = (0..=LINE_BYTES).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
             line.truncate(end);
@@ -183,7 +151,7 @@ impl Inner {
 
     fn scrub_on(&mut self, shard: &Rc<Shard>) -> Result<(), Fault> {
         let TreeState::Ready(tree) = &self.tree else { return Ok(()) };
-        let Some((id, block)) = self.scrub.files.pop_front() else { return self.look_on() };
+        let Some((id, block)) = self.scrub.files.pop_front() else { return self.look_on(shard) };
         let job = match tree.scrub_job(id, block) {
             Ok(None) => return Ok(()),
             Ok(Some((None, block))) => {
@@ -213,8 +181,7 @@ impl Inner {
     pub(super) fn scrubbed(&mut self, now_us: u64, result: Result<Summed, Fault>) {
         self.scrub.busy = false;
         let bytes = result.as_ref().map_or(0, Summed::bytes);
-        self.scrub.state.bytes += bytes;
-        self.scrub.free_us = now_us + bytes * 1_000_000 / self.options.scrub_rate_bytes.max(1);
+        self.scrub.spent(now_us, bytes, self.options.scrub_rate_bytes);
         self.summed(result);
         if let Some((id, chunks)) = self.scrub.reading.take()
             && let Err(e) = self.send_sums(id, chunks)
@@ -270,13 +237,16 @@ impl Inner {
     }
 
     /// Looks at the next inodes.
-    fn look_on(&mut self) -> Result<(), Fault> {
+    fn look_on(&mut self, shard: &Rc<Shard>) -> Result<(), Fault> {
         let TreeState::Ready(tree) = &self.tree else { return Ok(()) };
         let ids = tree.inodes_after(self.scrub.after, ROW)?;
         if self.scrub.after.is_none() {
             self.scrub.state.total = tree.inodes()?;
         }
         let Some(last) = ids.last() else {
+            if self.scrub_log(shard) {
+                return Ok(());
+            }
             self.scrub.state.phase = 2;
             let ScrubState { files, bytes, rotten, repaired, .. } = self.scrub.state;
             tracing::info!(inodes = files, bytes, rotten, repaired, "scrub is done");

@@ -8,18 +8,19 @@ use std::rc::Rc;
 use bytes::Bytes;
 use rfs_core::admit::{Front, Limits};
 use rfs_core::consensus::Consensus;
-use rfs_core::consensus::api::{LogSummary, Start, Timing, Trust};
+use rfs_core::consensus::api::{LogSummary, Start, Trust};
 use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, GENESIS_LAST, Position};
 use rfs_model::hard::HardState;
 use rfs_model::label::{BrickState, Label};
-use rfs_model::options::{Options, SyncMode};
+use rfs_model::options::Options;
 use rfs_model::volume::VolumeState;
 use rfs_model::{Index, Term, Timestamp, VolumeId};
 
 use super::forks::Forks;
 use super::operate::seat_wish;
 use super::resync::{forget_origin, noted_origin};
+use super::timing::timing;
 use super::{Inner, Shard, Surroundings, TreeState, index_check, life, wire};
 use crate::clock;
 use crate::durable;
@@ -79,9 +80,15 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     let timing = timing(&options);
     let mut core = Consensus::new(now_us, around.me, found.hard.clone(), summary, found.start, timing, seed);
     core.wish_seat(seat_wish(&options));
+    let noted = found.tree.noted_clock().map_err(|e| e.to_string())?;
     let tree = match found.start {
-        Start::Clean => TreeState::Ready(Box::new(found.tree)),
-        Start::SameBoot | Start::Suspect => TreeState::Torn(Box::new(found.tree)),
+        Start::Clean => {
+            let leftovers =
+                found.tree.leftovers().map_err(|e| Unfit { copy_helps: true, why: e.to_string() })?;
+            leftovers.into_iter().for_each(super::apply::free);
+            TreeState::Ready(Box::new(found.tree))
+        }
+        Start::SameBoot | Start::Suspect | Start::Rotten => TreeState::Torn(Box::new(found.tree)),
     };
     tracing::info!(brick = %path.display(), start = ?found.start, log = %found.recovered.last.index,
         checkpoint = %found.checkpoint.index, "brick opened");
@@ -110,7 +117,7 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         syncing: super::journal::Syncing::default(),
         saving: super::drive::Saving::default(),
         feed: super::apply::Feed::default(),
-        checkpoint: super::checkpoint::Checkpoints::at(found.checkpoint.index, now_us),
+        checkpoint: super::checkpoint::Checkpoints::at(found.checkpoint.index, now_us, noted),
         infos: super::info::Infos::default(),
         paces: super::heal::Paces::default(),
         resync: super::resync::Resync::default(),
@@ -120,6 +127,8 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
         summing: super::sums::Summing::default(),
         rot: super::rot::Rot::default(),
         scrub: super::scrub::Scrub::default(),
+        comparing: super::doubts::Comparing::default(),
+        converge_when_synced: false,
         brick: label.brick,
         proposals: Vec::new(),
         commands: Vec::new(),
@@ -144,19 +153,6 @@ pub(super) async fn open(around: Surroundings, path: &Path, volume: VolumeId) ->
     shard.inner.borrow_mut().start_links(&shard);
     glommio::spawn_local(Rc::clone(&shard).run()).detach();
     Ok(shard)
-}
-
-/// The protocol's times as the volume wants them.
-pub(super) fn timing(options: &Options) -> Timing {
-    Timing {
-        peer_us: options.peer_timeout_ms * 1000,
-        max_lag_us: options.max_lag_ms.map(|ms| ms * 1000),
-        sync_us: match options.sync {
-            SyncMode::Always => None,
-            SyncMode::Interval(ms) => Some(ms * 1000),
-        },
-        ..Timing::default()
-    }
 }
 
 /// Why a brick does not start.
@@ -185,7 +181,7 @@ impl From<String> for Unfit {
 fn look(path: &Path, tree: Result<Tree, Unfit>) -> Result<Found, Unfit> {
     let one_line = |e: &dyn std::fmt::Display| e.to_string();
     let mut hard = read_hard(path)?;
-    let tree = tree?;
+    let mut tree = tree?;
     let checkpoint = tree.checkpoint().map_err(|e| Unfit { copy_helps: true, why: e.to_string() })?;
     let options = journal::Options { trusted_upto: checkpoint.index, ..journal::Options::default() };
     let (mut journal, mut recovered) =
@@ -205,7 +201,11 @@ fn look(path: &Path, tree: Result<Tree, Unfit>) -> Result<Found, Unfit> {
     // The new life begins only now: a brick that does not open has not lived.
     let judged = life::judge(path).map_err(|e| one_line(&e))?;
     let damaged = recovered.rot.is_some() || judged == Start::Clean && recovered.torn.is_some();
-    let start = if damaged { Start::Suspect } else { judged };
+    let start = if damaged { Start::Rotten } else { judged };
+    if start.is_suspect() {
+        // Before this boot is noted: a later start in it knows nothing of the power.
+        tree.power_was_lost().map_err(|e| one_line(&e))?;
+    }
     life::begin(path, &mut hard, start).map_err(|e| one_line(&e))?;
     let front = if checkpoint.state.is_empty() {
         Front::new(Limits::default())

@@ -104,7 +104,7 @@ impl Inner {
         let brick = format!("{}:{}", place.host, place.path);
         let in_sync = self.core.config().record.target().has(place.node);
         if place.node == self.me {
-            return self.own_report(brick, in_sync);
+            return self.own_report(brick, in_sync, leads);
         }
         let peer = peers.iter().find(|p| p.brick == place.node);
         let info = self.infos.of(place.node);
@@ -135,18 +135,24 @@ impl Inner {
             rate_bytes_per_s: rate,
             eta_s: (rate > 0).then(|| behind_bytes.div_ceil(rate)),
             lag_ms: self.core.known_lag_us(place.node) / 1000,
+            doubts: info.filter(|_| online).map_or(0, |i| i.doubts),
             fault: None,
             scrub: self.scrub_report(place.node),
         }
     }
 
-    fn own_report(&self, brick: String, in_sync: bool) -> BrickReport {
-        let state = match self.core.role() {
-            _ if self.failed.is_some() => BrickRole::Failed,
-            RoleView::Leader => BrickRole::Leader,
-            _ if self.core.trust() != Trust::Sound => BrickRole::Suspect,
-            _ if in_sync => BrickRole::InSync,
-            _ => BrickRole::Learner,
+    fn own_report(&self, brick: String, in_sync: bool, leads: bool) -> BrickReport {
+        let state = if self.failed.is_some() {
+            BrickRole::Failed
+        } else if leads {
+            // One that was elected and serves nobody yet is none.
+            BrickRole::Leader
+        } else if self.core.trust() != Trust::Sound {
+            BrickRole::Suspect
+        } else if in_sync {
+            BrickRole::InSync
+        } else {
+            BrickRole::Learner
         };
         let applied = self.applied();
         let behind_ops = self.committed.0.saturating_sub(applied.0);
@@ -164,6 +170,10 @@ impl Inner {
             rate_bytes_per_s: rate,
             eta_s: (rate > 0).then(|| behind_bytes.div_ceil(rate)),
             lag_ms: self.core.known_lag_us(self.me) / 1000,
+            doubts: match &self.tree {
+                TreeState::Ready(tree) => tree.doubts() as u64,
+                _ => 0,
+            },
             fault: self.failed.clone(),
             scrub: self.scrub_report(self.me),
         }

@@ -49,6 +49,11 @@ impl Gate {
         self.arrived.set(self.arrived.get() - cost(message));
     }
 
+    /// Something of this connection waits here, or at its socket since there is too much.
+    pub fn holds(&self) -> bool {
+        self.arrived.get() > 0 || self.shut.get()
+    }
+
     fn passable(&self) -> bool {
         self.gone.get() || !self.shut.get() && self.arrived.get() < ARRIVED_BYTES
     }

@@ -9,6 +9,7 @@ use rfs_model::peer::{AppendHeader, FIRST_SHELL_TAG, PeerMessage};
 use rfs_model::volume::VolumeState;
 use rfs_model::{DecodeError, Index, InodeId, Meta, Record, RecordKind, layout, tagged};
 
+use super::doubts::{Claim, Claimed};
 use super::forks::Fork;
 use super::scrub::ScrubState;
 use crate::net::NetError;
@@ -20,8 +21,10 @@ pub struct Info {
     pub pid: u32,
     pub applied: Index,
     pub statfs: Statfs,
+    /// Files to be compared with the leader's.
+    pub doubts: u64,
 }
-layout!(Info { pid, applied, statfs });
+layout!(Info { pid, applied, statfs, doubts });
 
 /// Messages of the daemon to its like, besides the core's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +91,14 @@ pub enum ShellMessage {
         same: Vec<InodeId>,
         differ: Vec<InodeMeta>,
     },
+    /// To the leader: what the sender has of a file that it doubts.
+    Claim {
+        claim: Claim,
+    },
+    /// The leader's answer.
+    Claimed {
+        said: Claimed,
+    },
 }
 tagged!(ShellMessage, "a brick's message", {
     100 => Info { info },
@@ -103,6 +114,8 @@ tagged!(ShellMessage, "a brick's message", {
     110 => Compared { same, differ },
     111 => CompareSums { id, version, chunks },
     112 => OtherSums { id, version, blocks },
+    113 => Claim { claim },
+    114 => Claimed { said },
 });
 
 /// A decoded frame from another brick.

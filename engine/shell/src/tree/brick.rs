@@ -16,7 +16,7 @@ use super::handle::Handle;
 use super::index::IndexMap;
 use super::layout::{INDEX, LIMBO, LOST_AND_FOUND, ORPHANS, PRIVATE};
 use super::listing::Listings;
-use super::store::{Checkpoint, Store};
+use super::store::{Checkpoint, Notes, Store};
 use super::sums::{Settling, SumChanges};
 use super::{Fault, Limits, Tree};
 
@@ -49,10 +49,16 @@ impl Tree {
             return Err(Fault::AlreadyBrick(dir.to_owned()));
         }
         make_root(dir, root)?;
-        let entry = Entry { kind: FileKind::Dir, version: Index::ZERO, ctime: root.time, places: Vec::new() };
+        let entry = Entry {
+            kind: FileKind::Dir,
+            version: Index::ZERO,
+            ctime: root.time,
+            places: Vec::new(),
+            size: None,
+        };
         let checkpoint = Checkpoint { index: Index::ZERO, term: Term::ZERO, floor: Index::ZERO, state };
         let root = std::iter::once((InodeId::ROOT, Some(&entry)));
-        Store::create(&index)?.commit(&checkpoint, root, &SumChanges::new())?;
+        Store::create(&index)?.commit(&checkpoint, root, &SumChanges::new(), &Notes::default())?;
         let handle = open_dir(dir)?;
         syncfs(handle.fd()).map_err(|e| Fault::system("sync", dir.to_string_lossy(), e))?;
         drop(handle);
@@ -82,6 +88,7 @@ impl Tree {
         let root = Arc::new(open_dir(dir)?);
         let index = IndexMap::new(store, limits.clean_entries)?;
         let checkpoint = index.checkpoint()?;
+        let notes = index.notes()?;
         let tree = Self {
             path: dir.to_owned(),
             limbo: Arc::new(open_dir(&private.join(LIMBO))?),
@@ -96,6 +103,9 @@ impl Tree {
             run: std::cell::RefCell::default(),
             found: std::collections::HashMap::new(),
             told: super::foreign::Told::default(),
+            doubts: notes.doubts.into_iter().collect(),
+            wall: std::cell::Cell::default(),
+            dying: std::cell::RefCell::default(),
             settling: Settling::default().into(),
             #[cfg(any(test, feature = "testing"))]
             trip: std::cell::Cell::new(None),

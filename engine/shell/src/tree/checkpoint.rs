@@ -8,7 +8,7 @@ use rustix::fs::syncfs;
 
 use super::handle::Handle;
 use super::index::Changes;
-use super::store::{Checkpoint, Store};
+use super::store::{Checkpoint, Notes, Store};
 use super::sums::SumChanges;
 use super::{Fault, Tree};
 
@@ -18,6 +18,7 @@ pub struct CheckpointJob {
     store: Store,
     changes: Arc<Changes>,
     sums: Arc<SumChanges>,
+    notes: Notes,
     checkpoint: Checkpoint,
 }
 
@@ -41,7 +42,7 @@ impl CheckpointJob {
     pub fn run(self) -> Result<CheckpointDone, Fault> {
         syncfs(self.root.fd()).map_err(|e| Fault::system("sync", "/", e))?;
         let changes = self.changes.iter().map(|(id, entry)| (*id, entry.as_deref()));
-        self.store.commit(&self.checkpoint, changes, &self.sums)?;
+        self.store.commit(&self.checkpoint, changes, &self.sums, &self.notes)?;
         Ok(CheckpointDone { index: self.checkpoint.index })
     }
 }
@@ -62,7 +63,8 @@ impl Tree {
         self.end_batch()?;
         let (store, changes, sums) = self.index.freeze();
         let checkpoint = Checkpoint { index: self.applied, term: self.term, floor: Index::ZERO, state };
-        Ok(CheckpointJob { root: self.root.clone(), store, changes, sums, checkpoint })
+        let notes = self.notes();
+        Ok(CheckpointJob { root: self.root.clone(), store, changes, sums, notes, checkpoint })
     }
 
     /// # Errors

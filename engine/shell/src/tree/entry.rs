@@ -47,8 +47,22 @@ pub struct Entry {
     pub ctime: Timestamp,
     /// Sorted, none twice.
     pub places: Vec<Place>,
+    /// Of a file: as records made it, whatever is on disk. `None` where nobody knows, and of all other kinds.
+    pub size: Option<u64>,
 }
-rfs_model::layout!(Entry { kind, version, ctime, places });
+
+impl Encode for Entry {
+    /// The size at the end: entries of older indexes have none.
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.kind.encode(out);
+        self.version.encode(out);
+        self.ctime.encode(out);
+        self.places.encode(out);
+        if let Some(size) = self.size {
+            size.encode(out);
+        }
+    }
+}
 
 impl Entry {
     pub(super) fn has(&self, parent: InodeId, name: &[u8]) -> bool {
@@ -73,8 +87,14 @@ impl Entry {
     }
 
     pub(super) fn from_value(value: &[u8]) -> Result<Self, DecodeError> {
-        let body = checked(value)?;
-        Self::from_all(&Bytes::copy_from_slice(body))
+        let body = Bytes::copy_from_slice(checked(value)?);
+        let mut r = Reader::new(&body);
+        let (kind, version, ctime) =
+            (FileKind::decode(&mut r)?, Index::decode(&mut r)?, Timestamp::decode(&mut r)?);
+        let places = r.list()?;
+        let size = if r.remaining() == 0 { None } else { Some(r.u64()?) };
+        r.end()?;
+        Ok(Self { kind, version, ctime, places, size })
     }
 }
 
@@ -98,6 +118,7 @@ mod tests {
             version: Index(7),
             ctime: Timestamp { secs: 5, nanos: 6 },
             places: Vec::new(),
+            size: None,
         };
         entry.add_place(Place::new(InodeId::ROOT, b"b"));
         entry.add_place(Place::new(InodeId::ROOT, b"a"));
@@ -122,6 +143,17 @@ mod tests {
             "01070000000000000005000000000000000600000002000000000000000000000000000000000000010100000061\
              00000000000000000000000000000001010000006297ec47cb"
         );
+    }
+
+    #[test]
+    fn a_size_comes_last() {
+        let sized = Entry { size: Some(0x0102), ..sample() };
+        let (with, without) = (sized.to_value(), sample().to_value());
+        let body = without.len() - 4;
+        assert_eq!(with[..body], without[..body]);
+        assert_eq!(with[body..body + 8], [2, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(with.len(), body + 12);
+        assert_eq!(Entry::from_value(&with), Ok(sized));
     }
 
     #[test]

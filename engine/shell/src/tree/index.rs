@@ -11,7 +11,7 @@ use rfs_model::InodeId;
 
 use super::Fault;
 use super::entry::Entry;
-use super::store::{Checkpoint, Snapshot, Store};
+use super::store::{Checkpoint, Notes, Snapshot, Store};
 use super::sums::{ChunkSums, SumChanges, SumsMap};
 
 /// Changes since a checkpoint; `None`: the inode is gone.
@@ -130,6 +130,28 @@ impl IndexMap {
 
     pub(super) fn checkpoint(&self) -> Result<Checkpoint, Fault> {
         self.base.checkpoint()
+    }
+
+    /// What was noted beside the last checkpoint.
+    pub(super) fn notes(&self) -> Result<Notes, Fault> {
+        self.base.notes()
+    }
+
+    /// Notes something beside the last checkpoint. Durable on return.
+    pub(super) fn note(&mut self, notes: &Notes) -> Result<(), Fault> {
+        self.store.note(notes)?;
+        self.base = self.store.snapshot()?;
+        Ok(())
+    }
+
+    /// Chunks of a file with rotten blocks, as bits.
+    pub(super) fn rotten_chunks(&self, id: InodeId) -> Result<Vec<(u64, u32)>, Fault> {
+        self.base.rotten_chunks(id)
+    }
+
+    /// Nothing that is known of a file's blocks, or of its attributes, need be so any more.
+    pub(super) fn forget_sums(&self, id: InodeId) {
+        self.sums.borrow_mut().remove(id);
     }
 
     /// Up to `max` entries as of the last checkpoint, in the order of identity, from the first one after `after`.

@@ -14,6 +14,8 @@ mod apply;
 mod brick;
 mod checkpoint;
 mod converge;
+mod doubts;
+mod dying;
 mod entry;
 mod fault;
 mod foreign;
@@ -43,18 +45,19 @@ pub mod testing;
 pub(crate) mod tests;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lru::LruCache;
-use rfs_model::{Index, InodeId, Term};
+use rfs_model::{Index, InodeId, Term, Timestamp};
 
 pub use apply::{Applied, Leftover, Prelude};
 pub use brick::RootAttr;
 pub use checkpoint::{CheckpointDone, CheckpointJob};
 pub use converge::{Converged, Each, Replay};
+pub use doubts::{ChunkJob, Digest, Digests};
 pub use entry::{Entry, Place};
 pub use fault::Fault;
 pub use label::{read_label, write_label};
@@ -118,6 +121,12 @@ pub struct Tree {
     /// Where recovery has found what is not where the index says.
     found: HashMap<InodeId, Place>,
     told: foreign::Told,
+    /// Inodes that may not be what the leader has.
+    doubts: BTreeSet<InodeId>,
+    /// The wall clock, as the caller told it last.
+    wall: std::cell::Cell<Timestamp>,
+    /// What has died and may have to come back.
+    dying: RefCell<dying::Dying>,
     /// What has changed and has no sums yet.
     settling: RefCell<Settling>,
     #[cfg(any(test, feature = "testing"))]

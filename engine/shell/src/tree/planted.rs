@@ -29,6 +29,12 @@ pub enum Planted {
     TimesNotSet,
     /// The index keeps names that records have taken away.
     PlacesKept,
+    /// After a loss of power only the names that records touched are looked at.
+    NotSwept,
+    /// Names that no log tells of stay.
+    StraysKept,
+    /// What a record removes is gone before the log is synced.
+    DiesAtOnce,
 }
 
 impl Tree {

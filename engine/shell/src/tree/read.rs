@@ -43,7 +43,8 @@ impl Reader {
 }
 
 impl Tree {
-    /// Attributes of an inode, orphans included; `None` when it does not exist.
+    /// Attributes of an inode, orphans included; `None` when it does not exist. The size of a file that was cut is the one
+    /// that it was given.
     ///
     /// # Errors
     /// [`Fault`].
@@ -56,6 +57,11 @@ impl Tree {
         }
         let times = self.times.borrow().get(&id).copied().unwrap_or_default();
         let time = |secs: i64, nanos: u64| Timestamp { secs, nanos: nanos as u32 };
+        let size = match entry.kind {
+            FileKind::Dir => DIR_SIZE,
+            FileKind::File => self.whole_size(id, &entry, stat.st_size as u64)?,
+            _ => stat.st_size as u64,
+        };
         let device = matches!(entry.kind, FileKind::CharDevice | FileKind::BlockDevice);
         let dir = entry.kind == FileKind::Dir;
         Ok(Some(Attr {
@@ -66,7 +72,7 @@ impl Tree {
             uid: stat.st_uid,
             gid: stat.st_gid,
             rdev: if device { stat.st_rdev } else { 0 },
-            size: if dir { DIR_SIZE } else { stat.st_size as u64 },
+            size,
             blocks: stat.st_blocks as u64,
             atime: times.atime.unwrap_or_else(|| time(stat.st_atime, stat.st_atime_nsec)),
             mtime: times.mtime.unwrap_or_else(|| time(stat.st_mtime, stat.st_mtime_nsec)),
@@ -182,6 +188,8 @@ impl Tree {
         let Some(entry) = self.index.get(id)?.filter(|e| e.kind == FileKind::File) else { return Ok(None) };
         self.flush_of(id)?;
         let handle = self.handle(id, &entry, Access::Read)?;
+        let found = handle.stat().map_err(|e| Fault::system("stat", self.path_of(id), e))?.st_size as u64;
+        self.check_size(id, &entry, found)?;
         let whence = if data { SeekFrom::Data(offset) } else { SeekFrom::Hole(offset) };
         match seek(handle.fd(), whence) {
             Ok(at) => Ok(Some(at)),

@@ -15,7 +15,7 @@ use super::handle::{Handle, identity_at, kind_of};
 use super::index::IndexMap;
 use super::layout::{INDEX, LIMBO, LIMBO_DIR, ORPHANS, ORPHANS_DIR, PRIVATE};
 use super::listing::names_of;
-use super::store::{Checkpoint, Store};
+use super::store::{Checkpoint, Notes, Store};
 use super::sums::SumChanges;
 use super::{Fault, Limits, Tree};
 
@@ -51,7 +51,7 @@ pub fn rebuild(dir: &Path, limits: &Limits, checkpoint: Checkpoint) -> Result<Ve
         fs::create_dir_all(private.join(sub)).map_err(|e| failed("create", &private, e))?;
     }
     let store = Store::create(&new)?;
-    store.commit(&checkpoint, std::iter::empty(), &SumChanges::new())?;
+    store.commit(&checkpoint, std::iter::empty(), &SumChanges::new(), &unknown())?;
     let index = IndexMap::new(store, limits.clean_entries)?;
     let mut scan = Scan { index, checkpoint, linked: HashMap::new(), nameless: Vec::new() };
     let root = open_dir(dir)?;
@@ -68,6 +68,11 @@ pub fn rebuild(dir: &Path, limits: &Limits, checkpoint: Checkpoint) -> Result<Ve
     synced.map_err(|e| failed("sync", &private, e))?;
     Tree::open(dir, limits)?;
     Ok(nameless)
+}
+
+/// Nobody knows what has changed since when: the recovery that follows looks at everything.
+fn unknown() -> Notes {
+    Notes { sweep: Some(Timestamp::default()), ..Notes::default() }
 }
 
 impl Scan {
@@ -136,7 +141,9 @@ impl Scan {
             self.linked.insert(id, (stat.st_ino, path.to_owned()));
         }
         let ctime = Timestamp { secs: stat.st_ctime, nanos: stat.st_ctime_nsec as u32 };
-        let new = || Arc::new(Entry { kind, version: self.checkpoint.index, ctime, places: Vec::new() });
+        // Whether a file has the size that it was given, a scan cannot tell.
+        let version = self.checkpoint.index;
+        let new = || Arc::new(Entry { kind, version, ctime, places: Vec::new(), size: None });
         let mut entry = known.unwrap_or_else(new);
         if let Some(place) = place {
             Arc::make_mut(&mut entry).add_place(place);
@@ -147,7 +154,12 @@ impl Scan {
 
     fn write(&mut self) -> Result<(), Fault> {
         let (store, changes, sums) = self.index.freeze();
-        store.commit(&self.checkpoint, changes.iter().map(|(id, entry)| (*id, entry.as_deref())), &sums)?;
+        store.commit(
+            &self.checkpoint,
+            changes.iter().map(|(id, entry)| (*id, entry.as_deref())),
+            &sums,
+            &unknown(),
+        )?;
         self.index.thaw()
     }
 }

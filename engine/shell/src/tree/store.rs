@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{
     Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
-    TableDefinition, TableError,
+    TableDefinition, TableError, WriteTransaction,
 };
-use rfs_model::{Decode, Encode, Index, InodeId, Term};
+use rfs_model::{Decode, Encode, Index, InodeId, Term, Timestamp};
 
 use super::Fault;
 use super::entry::{Entry, checked};
@@ -18,15 +18,17 @@ use super::sums::{BLOCKS, ChunkSums, FileSums, SumChanges};
 
 /// Identity (as in the xattr) to [`Entry::to_value`].
 const INODES: TableDefinition<&[u8; InodeId::BYTES], &[u8]> = TableDefinition::new("inodes");
-/// One key, `checkpoint`.
+/// Two keys, `checkpoint` and `notes`.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const CHECKPOINT: &str = "checkpoint";
+const NOTES: &str = "notes";
 /// Identity and number of the chunk, big endian, to [`ChunkSums::to_value`].
 const SUMS: TableDefinition<&SumKey, &[u8]> = TableDefinition::new("sums");
 type SumKey = [u8; InodeId::BYTES + 8];
 /// Version of this layout. 1: tables `inodes` and `meta`, values end in their CRC-32. 2: table `sums`, which whoever writes
-/// files must keep; it is made by the first checkpoint.
-const VERSION: u32 = 2;
+/// files must keep; it is made by the first checkpoint. 3: entries of files end in their size, and there is the key `notes`;
+/// whoever applies records must keep both.
+const VERSION: u32 = 3;
 const READABLE: std::ops::RangeInclusive<u32> = 1..=VERSION;
 /// The store's own page cache, bytes: its default of 1 GiB is no guest's manners.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -43,6 +45,18 @@ pub struct Checkpoint {
     pub state: Bytes,
 }
 rfs_model::layout!(Checkpoint { index, term, floor, state });
+
+/// What is to be remembered over a loss of power; all zero in an index that has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Notes {
+    /// The clock when the checkpoint began: what was changed on disk since has this ctime or a later one.
+    pub(super) clock: Timestamp,
+    /// Power was lost, and [`Tree::converge`](super::Tree::converge) has not yet looked at what changed since then.
+    pub(super) sweep: Option<Timestamp>,
+    /// Inodes to be compared with the leader's.
+    pub(super) doubts: Vec<InodeId>,
+}
+rfs_model::layout!(Notes { clock, sweep, doubts });
 
 #[derive(Clone, Debug)]
 pub(super) struct Store {
@@ -83,12 +97,10 @@ impl Store {
         checkpoint: &Checkpoint,
         changes: impl Iterator<Item = (InodeId, Option<&'a Entry>)>,
         sums: &SumChanges,
+        notes: &Notes,
     ) -> Result<(), Fault> {
         let wrong = |e: redb::Error| Fault::index("be written", e);
-        let mut txn = self.db.begin_write().map_err(|e| wrong(e.into()))?;
-        txn.set_durability(Durability::Immediate).map_err(|e| wrong(e.into()))?;
-        // A little more to write once in a checkpoint, and no scan of the whole file after a crash.
-        txn.set_quick_repair(true);
+        let txn = self.begin()?;
         {
             let mut inodes = txn.open_table(INODES).map_err(|e| wrong(e.into()))?;
             for (id, entry) in changes {
@@ -104,8 +116,29 @@ impl Store {
             }
             let mut meta = txn.open_table(META).map_err(|e| wrong(e.into()))?;
             meta.insert(CHECKPOINT, to_value(checkpoint).as_slice()).map_err(|e| wrong(e.into()))?;
+            meta.insert(NOTES, note_value(notes).as_slice()).map_err(|e| wrong(e.into()))?;
         }
         txn.commit().map_err(|e| wrong(e.into()))
+    }
+
+    /// Changes the notes and nothing else. Durable on return.
+    pub(super) fn note(&self, notes: &Notes) -> Result<(), Fault> {
+        let wrong = |e: redb::Error| Fault::index("be written", e);
+        let txn = self.begin()?;
+        {
+            let mut meta = txn.open_table(META).map_err(|e| wrong(e.into()))?;
+            meta.insert(NOTES, note_value(notes).as_slice()).map_err(|e| wrong(e.into()))?;
+        }
+        txn.commit().map_err(|e| wrong(e.into()))
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, Fault> {
+        let wrong = |e: redb::Error| Fault::index("be written", e);
+        let mut txn = self.db.begin_write().map_err(|e| wrong(e.into()))?;
+        txn.set_durability(Durability::Immediate).map_err(|e| wrong(e.into()))?;
+        // A little more to write once in a checkpoint, and no scan of the whole file after a crash.
+        txn.set_quick_repair(true);
+        Ok(txn)
     }
 
     pub(super) fn snapshot(&self) -> Result<Snapshot, Fault> {
@@ -128,6 +161,15 @@ impl Snapshot {
         let value = meta.get(CHECKPOINT).map_err(|e| wrong(e.into()))?;
         let value = value.ok_or_else(|| Fault::index("be read", "it has no checkpoint"))?;
         from_value(value.value())
+    }
+
+    pub(super) fn notes(&self) -> Result<Notes, Fault> {
+        let wrong = |e: redb::Error| Fault::index("be read", e);
+        let meta = self.txn.open_table(META).map_err(|e| wrong(e.into()))?;
+        let Some(value) = meta.get(NOTES).map_err(|e| wrong(e.into()))? else { return Ok(Notes::default()) };
+        let wrong = |e: rfs_model::DecodeError| Fault::index("be read", format_args!("its notes: {e}"));
+        let body = Bytes::copy_from_slice(checked(value.value()).map_err(wrong)?);
+        Notes::from_all(&body).map_err(wrong)
     }
 
     pub(super) fn get(&self, id: InodeId) -> Result<Option<Entry>, Fault> {
@@ -156,6 +198,21 @@ impl Snapshot {
         let Some(table) = &self.sums else { return Ok(None) };
         let value = table.get(&sum_key(id, chunk)).map_err(|e| Fault::index("be read", e))?;
         value.map(|value| decode_sums(id, value.value())).transpose()
+    }
+
+    /// Chunks of a file with rotten blocks, as bits; the seal, at the end of the numbers, is none.
+    pub(super) fn rotten_chunks(&self, id: InodeId) -> Result<Vec<(u64, u32)>, Fault> {
+        let Some(table) = &self.sums else { return Ok(Vec::new()) };
+        let wrong = |e: redb::StorageError| Fault::index("be read", e);
+        let mut out = Vec::new();
+        for item in table.range::<&SumKey>(&sum_key(id, 0)..&sum_key(id, u64::MAX)).map_err(wrong)? {
+            let (key, value) = item.map_err(wrong)?;
+            let sums = decode_sums(id, value.value())?;
+            if sums.rotten != 0 {
+                out.push((chunk_of(key.value()), sums.rotten));
+            }
+        }
+        Ok(out)
     }
 
     pub(super) fn len(&self) -> Result<u64, Fault> {
@@ -219,6 +276,12 @@ fn decode(id: InodeId, value: &[u8]) -> Result<Entry, Fault> {
 fn to_value(checkpoint: &Checkpoint) -> Vec<u8> {
     let mut out = VERSION.encoded();
     checkpoint.encode(&mut out);
+    crc32fast::hash(&out).encode(&mut out);
+    out
+}
+
+fn note_value(notes: &Notes) -> Vec<u8> {
+    let mut out = notes.encoded();
     crc32fast::hash(&out).encode(&mut out);
     out
 }

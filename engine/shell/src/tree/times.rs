@@ -36,6 +36,7 @@ impl Tree {
     /// [`Fault`].
     pub fn end_batch(&mut self) -> Result<(), Fault> {
         self.flush()?;
+        self.keep_sizes()?;
         let times = std::mem::take(self.times.get_mut());
         times.into_iter().try_for_each(|(id, times)| self.set_now(id, times))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::writes::{Write, writes};
+use super::writes::{Write, answered_before, newest_before, writes};
 use super::{Rule, Violation};
 use crate::clock::Micros;
 use crate::event::{Event, Op};
@@ -92,13 +92,13 @@ fn while_it_goes_on(writer: &Writer, reader: &Track, event: &Event) -> Option<Vi
         let since: Option<Micros> = if same { Some(w.ended) } else { w.promised() };
         !voided && since.is_some_and(|at| at < event.begun)
     };
-    let due = writer.writes.iter().rev().find(due).map_or(0, |w| w.n);
+    let due = answered_before(&writer.writes, event.begun).iter().rev().find(due).map_or(0, |w| w.n);
     let rule = if same { Rule::StaleRead } else { Rule::StaleOpen };
     if seen < due {
         let text = format!("{} read the lines of {name} up to {seen}, of {due}", reader.client);
         return Some(Violation::new(rule, event.begun, text));
     }
-    let begun = writer.writes.iter().rev().find(|w| w.begun < event.ended).map_or(0, |w| w.n);
+    let begun = newest_before(&writer.writes, event.ended).map_or(0, |w| w.n);
     (seen > begun).then(|| {
         let text = format!("{} read line {seen} of {name}, which was at {begun}", reader.client);
         Violation::new(Rule::FromNowhere, event.begun, text)

@@ -9,12 +9,16 @@ use super::{Rule, Violation};
 use crate::clock::{Micros, seconds};
 use crate::event::{Event, Op};
 use crate::history::{History, Track};
+use crate::nemesis::Kind;
 
 /// A request gives up after `request-timeout`, 60 s.
 const LONGEST: Micros = 60_000_000;
 
-/// A lock that is waited for is given up after that, too: nearly, as the clock of the mount starts later than ours.
-const LOCK_WAITS: Micros = 55_000_000;
+/// A lock that is waited for is given up after that and 70 s more: nearly, as the clock of the mount starts later than ours.
+const LOCK_WAITS: Micros = 125_000_000;
+
+/// How long a mount that was killed may have left it locked before the wait began.
+const LEFT_LOCKED: Micros = 60_000_000;
 
 /// How much later than its mount's end a client may still use a handle of it.
 const OLD_HANDLE: Micros = 5_000_000;
@@ -53,11 +57,18 @@ fn explained(history: &History, track: &Track, event: &Event, errno: Errno) -> b
         // What names may be answered is looked at elsewhere.
         (Op::Make { .. } | Op::MakeDir { .. } | Op::Win { .. }, Errno::EXIST) => true,
         (Op::Remove { .. } | Op::RemoveDir { .. }, Errno::NOENT) => true,
-        // Replaced by another mount between the kernel's lookup and its open: known, see docs/testing/chaos.md.
-        (Op::Look { name, .. }, Errno::STALE) => *name != track.client,
         (Op::Lock { .. }, Errno::AGAIN | Errno::ACCESS) => true,
-        (Op::Lock { .. }, Errno::INTR) => event.ended - event.begun > LOCK_WAITS,
+        // Each new leader gives a mount that is gone its 60 s anew.
+        (Op::Lock { .. }, Errno::NOLCK) => {
+            let from = event.begun.saturating_sub(LEFT_LOCKED);
+            let killed =
+                history.spells_in(None, from, event.ended, |k| k == Kind::MountKill).next().is_some();
+            killed && event.ended - event.begun > LOCK_WAITS
+        }
         (_, Errno::NOSPC) => history.was_full(event.begun, event.ended),
+        // Fewer bytes were written than asked for: one write may be several requests, of which a mount that ends has taken the
+        // first, or for which there was room.
+        (Op::Replace { .. }, Errno::MSGSIZE) => ends() || history.was_full(event.begun, event.ended),
         // A request that a dying mount takes along.
         (_, Errno::IO) => ends(),
         _ => GONE.contains(&errno) && ends(),

@@ -1,6 +1,9 @@
 //! Slots of a file for each client: one writes, all read.
 
-use super::writes::{Write, writes};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::writes::{Write, answered_before, newest_before, writes};
 use super::{Rule, Violation};
 use crate::clock::Micros;
 use crate::event::Op;
@@ -25,6 +28,29 @@ struct Sight<'a> {
     versions: &'a [u64],
     /// All clients have ended by then.
     last: bool,
+    /// What it shows was committed, and nothing may have undone that.
+    commits: bool,
+}
+
+/// The newest version that reads on other mounts showed, in the order of their beginnings.
+#[derive(Default)]
+struct Shown {
+    /// By their ends.
+    under_way: BinaryHeap<Reverse<(Micros, u64)>>,
+    newest: u64,
+}
+
+impl Shown {
+    /// Of those that ended before `at`, which does not get smaller.
+    fn before(&mut self, at: Micros) -> u64 {
+        while let Some(Reverse((ended, version))) = self.under_way.peek().copied()
+            && ended < at
+        {
+            self.newest = self.newest.max(version);
+            self.under_way.pop();
+        }
+        self.newest
+    }
 }
 
 pub fn check(history: &History) -> Vec<Violation> {
@@ -59,7 +85,8 @@ fn sights<'a>(history: &'a History, owner: &Track, found: &mut Vec<Violation>) -
                 let own = track.client == owner.client;
                 let (who, host) = (track.client.as_str(), Some(track.host.as_str()));
                 let (begun, ended) = (event.begun, event.ended);
-                all.push(Sight { who, host, own, begun, ended, versions: seen, last: false });
+                let commits = host != Some(owner.host.as_str()) && !history.may_forget(&owner.host, begun);
+                all.push(Sight { who, host, own, begun, ended, versions: seen, last: false, commits });
             }
         }
     }
@@ -68,7 +95,8 @@ fn sights<'a>(history: &'a History, owner: &Track, found: &mut Vec<Violation>) -
             Some(Ok(versions)) => {
                 let (begun, ended) = (place.begun, Micros::MAX);
                 let (who, host) = (place.name.as_str(), None);
-                all.push(Sight { who, host, own: false, begun, ended, versions, last: true });
+                let (own, last, commits) = (false, true, false);
+                all.push(Sight { who, host, own, begun, ended, versions, last, commits });
             }
             Some(Err(why)) => {
                 let text = format!("{}: {}: {why}", place.name, owner.client);
@@ -93,22 +121,19 @@ fn slot_violations(
 ) -> Vec<Violation> {
     let host = owner.track.host.as_str();
     let mut found = Vec::new();
-    // The newest version that another mount showed, and until when that read went on: it was committed.
-    let mut shown: Vec<(u64, Micros)> = Vec::new();
+    let mut shown = Shown::default();
     for sight in sights {
         let Some(seen) = sight.versions.get(slot).copied() else { continue };
-        let wrong = judge(history, host, writes, sight, seen).or_else(|| {
-            let before = shown.iter().filter(|(_, ended)| *ended < sight.begun).map(|(v, _)| *v).max();
-            (before.unwrap_or(0) > seen).then(|| (Rule::Backwards, before.unwrap_or(0)))
-        });
+        let before = shown.before(sight.begun);
+        let wrong = judge(history, host, writes, sight, seen)
+            .or_else(|| (before > seen).then_some((Rule::Backwards, before)));
         if let Some((rule, want)) = wrong {
             let file = &owner.track.client;
             let text = format!("{}: slot {slot} of {file} shows version {seen}, not {want}", sight.who);
             found.push(Violation::new(rule, sight.begun, text));
         }
-        let forgotten = history.may_forget(host, sight.ended.min(sight.begun));
-        if sight.host.is_some_and(|h| h != host) && !forgotten {
-            shown.push((seen, sight.ended));
+        if sight.commits {
+            shown.under_way.push(Reverse((sight.ended, seen)));
         }
     }
     found
@@ -124,7 +149,7 @@ fn judge(history: &History, host: &str, writes: &[Write], sight: &Sight, seen: u
             if sight.last { w.stays(history, host) } else { !void && !history.may_forget(host, w.ended) };
         kept && since.is_some_and(|at| at < sight.begun)
     };
-    if let Some(due) = writes.iter().rev().find(due)
+    if let Some(due) = answered_before(writes, sight.begun).iter().rev().find(due)
         && due.n > seen
     {
         let rule = match (sight.last, same, due.synced, due.closed) {
@@ -138,6 +163,6 @@ fn judge(history: &History, host: &str, writes: &[Write], sight: &Sight, seen: u
     }
     let found = writes.binary_search_by_key(&seen, |w| w.n).ok().and_then(|at| writes.get(at));
     let written = seen == 0 || found.is_some_and(|w| w.begun < sight.ended);
-    let most = writes.iter().rev().find(|w| w.begun < sight.ended).map_or(0, |w| w.n);
+    let most = newest_before(writes, sight.ended).map_or(0, |w| w.n);
     (!written).then_some((Rule::FromNowhere, most))
 }

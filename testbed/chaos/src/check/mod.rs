@@ -7,6 +7,7 @@ mod append;
 mod errors;
 mod exclusive;
 mod keys;
+mod listings;
 mod locks;
 mod names;
 mod replace;
@@ -90,6 +91,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     found.extend(keys::check(history));
     found.extend(replace::check(history));
     found.extend(names::check(history));
+    found.extend(listings::check(history));
     found.extend(locks::check(history));
     found.extend(exclusive::check(history));
     found.sort_by_key(|v| v.at);

@@ -1,6 +1,6 @@
 //! Names that one client makes and removes: it knows which are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rustix::io::Errno;
 
@@ -29,7 +29,7 @@ fn one(history: &History, track: &Track) -> Vec<Violation> {
         if matches!(event.op, Op::Attach) && history.may_forget(&track.host, event.begun.saturating_sub(1)) {
             model.values_mut().for_each(|known| *known = Known::Unknown);
         }
-        for text in follow(&mut model, event) {
+        for text in follow(&mut model, &track.client, event) {
             let text = format!("{}: {text}", track.client);
             found.push(Violation::new(Rule::WrongName, event.begun, text));
         }
@@ -47,11 +47,11 @@ fn one(history: &History, track: &Track) -> Vec<Violation> {
 }
 
 /// Applies one event; returns what is wrong with it.
-fn follow(model: &mut Model, event: &Event) -> Vec<String> {
+fn follow(model: &mut Model, own: &str, event: &Event) -> Vec<String> {
     let (name, makes) = match &event.op {
         Op::Make { name } | Op::MakeDir { name } => (name, true),
         Op::Remove { name } | Op::RemoveDir { name } => (name, false),
-        Op::List { seen, .. } if event.ok() => return listed(model, seen),
+        Op::List { name, seen } if event.ok() && name == own => return listed(model, seen),
         _ => return Vec::new(),
     };
     let before = model.get(name).copied().unwrap_or(Known::Gone);
@@ -71,6 +71,7 @@ fn follow(model: &mut Model, event: &Event) -> Vec<String> {
 }
 
 fn listed(model: &mut Model, seen: &[String]) -> Vec<String> {
+    let seen: HashSet<&String> = seen.iter().collect();
     let mut wrong = Vec::new();
     for (name, known) in model.iter_mut().filter(|(name, _)| name.contains('/')) {
         let there = seen.contains(name);

@@ -5,9 +5,6 @@ use crate::clock::Micros;
 use crate::event::{Event, Op};
 use crate::history::{History, Track};
 
-/// The kernel of another mount believes a name for 1 s (`entry-timeout`); and some time on a busy machine.
-const BELIEF: Micros = 1_300_000;
-
 pub fn check(history: &History) -> Vec<Violation> {
     let replaces = |t: &&Track| t.events.iter().any(|e| matches!(e.op, Op::Replace { .. }));
     let mut found = Vec::new();
@@ -29,27 +26,26 @@ fn version(event: &Event) -> Option<u64> {
 
 /// The newest version that was acknowledged before `at` and that nothing may have undone.
 fn due(history: &History, owner: &Track, at: Micros) -> u64 {
-    let sure = |e: &&Event| {
-        e.ok() && e.ended < at && version(e).is_some() && !history.may_forget(&owner.host, e.ended)
-    };
-    owner.events.iter().rev().find(sure).and_then(version).unwrap_or(0)
+    let sure = |e: &&Event| e.ok() && version(e).is_some() && !history.may_forget(&owner.host, e.ended);
+    // A client does one thing after the other.
+    let answered = owner.events.partition_point(|e| e.ended < at);
+    owner.events[..answered].iter().rev().find(sure).and_then(version).unwrap_or(0)
 }
 
 fn most(owner: &Track, at: Micros) -> u64 {
-    owner.events.iter().rev().filter(|e| e.begun < at).find_map(version).unwrap_or(0)
+    let begun = owner.events.partition_point(|e| e.begun < at);
+    owner.events[..begun].iter().rev().find_map(version).unwrap_or(0)
 }
 
 fn reads(history: &History, owner: &Track, reader: &Track) -> Vec<Violation> {
     let mut found = Vec::new();
-    let (mut newest, mut before): (u64, Option<&Event>) = (0, None);
+    let mut newest = 0;
     for event in reader.events.iter().filter(|e| e.ok()) {
         let Op::Look { name, seen, wrong: None } = &event.op else { continue };
         if *name != owner.client {
             continue;
         }
-        let since =
-            event.begun.saturating_sub(if reader.host == owner.host { 0 } else { belief(before, event) });
-        let (due, most) = (due(history, owner, since), most(owner, event.ended));
+        let (due, most) = (due(history, owner, event.begun), most(owner, event.ended));
         let rule = match () {
             () if *seen < due && reader.host == owner.host => Some((Rule::StaleRead, due)),
             () if *seen < due => Some((Rule::StaleOpen, due)),
@@ -64,15 +60,8 @@ fn reads(history: &History, owner: &Track, reader: &Track) -> Vec<Violation> {
         if !history.may_forget(&owner.host, event.ended) {
             newest = newest.max(*seen);
         }
-        before = Some(event);
     }
     found
-}
-
-/// How old the name may be that this read was led by: one that took long may have left an older one behind.
-fn belief(before: Option<&Event>, event: &Event) -> Micros {
-    let recent = before.filter(|b| b.ended + BELIEF > event.begun);
-    BELIEF + recent.map_or(0, |b| b.ended - b.begun)
 }
 
 fn at_the_end(history: &History, owner: &Track) -> Vec<Violation> {

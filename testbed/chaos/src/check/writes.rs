@@ -42,6 +42,18 @@ impl Write {
     }
 }
 
+/// The writes of one client that had been answered before `at`: it does one thing after the other.
+#[must_use]
+pub fn answered_before(writes: &[Write], at: Micros) -> &[Write] {
+    &writes[..writes.partition_point(|w| w.ended < at)]
+}
+
+/// The newest write that had been asked for before `at`.
+#[must_use]
+pub fn newest_before(writes: &[Write], at: Micros) -> Option<&Write> {
+    writes[..writes.partition_point(|w| w.begun < at)].last()
+}
+
 /// Errors of a mount that is no more.
 pub const GONE: [Errno; 2] = [Errno::NOTCONN, Errno::CONNABORTED];
 

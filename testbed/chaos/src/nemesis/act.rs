@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use rfs_cluster::servers::{BRICKD, MOUNTD};
-use rfs_cluster::{Replica, Signal, holds_within, wait};
+use rfs_cluster::{BRICK, Replica, Signal, VOLUME, holds_within, wait};
 
 use super::fault::{Fault, Kind};
 use super::plan::{Field, Round};
@@ -53,6 +53,9 @@ impl<'a> Nemesis<'a> {
     /// All faults of a round, side by side; returns when the last is undone and the rest is over. `watch` is called all
     /// along.
     pub fn round(&self, round: &Round, watch: &dyn Fn()) {
+        if round.healthy {
+            self.settle(watch);
+        }
         thread::scope(|scope| {
             let strikes: Vec<_> = round.faults.iter().map(|f| (f, scope.spawn(|| self.strike(f)))).collect();
             while !strikes.iter().all(|(_, s)| s.is_finished()) {
@@ -148,6 +151,13 @@ impl<'a> Nemesis<'a> {
                 hold();
                 host.start_brickd();
             }
+            (Kind::Disk, _) => {
+                host.stop_brickd(Signal::KILL);
+                host.swap_disk();
+                hold();
+                host.start_brickd();
+                self.replace(&fault.host);
+            }
             (Kind::Stop | Kind::MountStop, _) => {
                 let program = if fault.kind == Kind::Stop { BRICKD } else { MOUNTD };
                 host.kill(Signal::STOP, program);
@@ -199,6 +209,21 @@ impl<'a> Nemesis<'a> {
             }
         }
         drained
+    }
+
+    /// What an operator does about a dead disk, as soon as the volume lets it: somebody must lead, without that brick.
+    fn replace(&self, brick: &str) {
+        let name = format!("{brick}:{BRICK}");
+        let others = self.replica.bricks.iter().filter(|b| *b != brick);
+        let mut said = String::new();
+        let done = holds_within(HEALS, || {
+            others.clone().any(|at| {
+                let ran = self.replica.cluster[at].tools(&["brick", "replace", VOLUME, &name, &name]);
+                said = ran.to_string();
+                ran.success()
+            })
+        });
+        assert!(done, "{name} cannot be replaced: {said}");
     }
 
     /// Mounts again, as soon as the volume lets it.

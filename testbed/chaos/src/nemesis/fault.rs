@@ -29,6 +29,8 @@ pub enum Kind {
     Part,
     /// A server loses power, and all that had not reached its disk.
     Power,
+    /// A brick's disk is swapped for an empty one, which takes its place in the volume.
+    Disk,
     /// The file system of a brick has next to no room left.
     Full,
     /// The wall clock of a host jumps, and jumps back.
@@ -36,7 +38,7 @@ pub enum Kind {
 }
 
 /// All kinds and their words.
-pub const KINDS: [(Kind, &str); 12] = [
+pub const KINDS: [(Kind, &str); 13] = [
     (Kind::Kill, "kill"),
     (Kind::Term, "term"),
     (Kind::Stop, "stop"),
@@ -47,6 +49,7 @@ pub const KINDS: [(Kind, &str); 12] = [
     (Kind::OneWay, "one-way"),
     (Kind::Part, "part"),
     (Kind::Power, "power"),
+    (Kind::Disk, "disk"),
     (Kind::Full, "full"),
     (Kind::Clock, "clock"),
 ];
@@ -68,6 +71,12 @@ impl Kind {
     #[must_use]
     pub fn of_network(self) -> bool {
         matches!(self, Kind::Cut | Kind::OneWay | Kind::Part)
+    }
+
+    /// Whether bricks keep all that they have, and go on, whatever it is done to.
+    #[must_use]
+    pub fn spares_bricks(self) -> bool {
+        self.of_mount() || self == Kind::Clock
     }
 
     /// Whether it is done to a client.
@@ -101,6 +110,14 @@ pub struct Fault {
     /// Seconds of a clock's jump; MiB that are left on a full disk.
     #[serde(default)]
     pub amount: i64,
+}
+
+impl Fault {
+    /// Whether it is done to this host, or to what comes to it.
+    #[must_use]
+    pub fn touches(&self, host: &str) -> bool {
+        self.host == host || self.other.as_deref() == Some(host)
+    }
 }
 
 impl fmt::Display for Fault {

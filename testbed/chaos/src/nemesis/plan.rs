@@ -17,12 +17,14 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
     pub faults: Vec<Fault>,
+    /// All bricks must be in sync before it: what one loses, another must have.
+    pub healthy: bool,
     pub rest_ms: u64,
     /// The rest lasts until all bricks are in sync again.
     pub settles: bool,
 }
 
-/// An endless schedule.
+/// An endless schedule. Without any kind of fault its rounds are rests.
 #[derive(Debug)]
 pub struct Schedule {
     random: fastrand::Rng,
@@ -48,7 +50,7 @@ impl Schedule {
         let (host, other) = self.place(kind)?;
         let after_ms = self.random.u64(..3000);
         let hold_ms = match kind {
-            Kind::Kill | Kind::Term | Kind::MountKill | Kind::MountTerm | Kind::Power => {
+            Kind::Kill | Kind::Term | Kind::MountKill | Kind::MountTerm | Kind::Power | Kind::Disk => {
                 self.random.u64(100..6000)
             }
             Kind::Stop | Kind::MountStop => self.random.u64(500..5000),
@@ -67,7 +69,7 @@ impl Schedule {
         let all: Vec<String> = self.field.servers.iter().chain(&self.field.clients).cloned().collect();
         let from = match kind {
             Kind::Kill | Kind::Term | Kind::Stop | Kind::Clock => self.field.servers.clone(),
-            Kind::Power | Kind::Full => self.field.bricks.clone(),
+            Kind::Power | Kind::Full | Kind::Disk => self.field.bricks.clone(),
             Kind::MountKill | Kind::MountTerm | Kind::MountStop => self.field.clients.clone(),
             Kind::Cut | Kind::OneWay | Kind::Part => all.clone(),
         };
@@ -93,15 +95,25 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Round> {
         let mut faults: Vec<Fault> = Vec::new();
-        for _ in 0..self.random.usize(1..=FAULTS) {
+        let most = if self.kinds.is_empty() { 0 } else { self.random.usize(1..=FAULTS) };
+        for _ in 0..most {
             let fault = self.fault()?;
-            if !faults.iter().any(|f| clash(f, &fault)) {
+            if !faults.iter().any(|f| clash(f, &fault) || self.field.loses_both(f, &fault)) {
                 faults.push(fault);
             }
         }
         self.rounds += 1;
         let settles = self.rounds.is_multiple_of(SETTLES);
-        Some(Round { faults, rest_ms: self.random.u64(200..3000), settles })
+        let healthy = faults.iter().any(|f| f.kind == Kind::Disk);
+        Some(Round { faults, healthy, rest_ms: self.random.u64(200..3000), settles })
+    }
+}
+
+impl Field {
+    /// Whether one takes all that a brick has, and the other may keep another brick from having it too.
+    fn loses_both(&self, a: &Fault, b: &Fault) -> bool {
+        let hurts = |f: &Fault| !f.kind.spares_bricks() && self.bricks.iter().any(|brick| f.touches(brick));
+        a.kind == Kind::Disk && hurts(b) || b.kind == Kind::Disk && hurts(a)
     }
 }
 
@@ -152,10 +164,31 @@ mod tests {
             assert!(!round.faults.is_empty());
             for (n, a) in round.faults.iter().enumerate() {
                 assert!(round.faults.iter().skip(n + 1).all(|b| !clash(a, b)), "{round:?}");
+                assert!(a.kind != Kind::Disk || round.healthy);
                 assert!(a.other.as_ref() != Some(&a.host));
                 assert!(a.after_ms + a.hold_ms <= 11_000, "sessions and requests must outlive it");
             }
         }
+    }
+
+    #[test]
+    fn while_a_brick_loses_all_no_other_one_is_hurt() {
+        let all = KINDS.map(|(kind, _)| kind);
+        let rounds: Vec<Round> = schedule(6, &all).take(500).filter(|r| r.healthy).collect();
+        assert!(rounds.iter().any(|r| r.faults.len() > 1));
+        for round in rounds {
+            let hurt = |f: &&Fault| ["server1", "server2"].iter().any(|brick| f.touches(brick));
+            let hurt: Vec<&Fault> = round.faults.iter().filter(hurt).collect();
+            assert!(hurt.iter().all(|f| [Kind::Disk, Kind::Clock].contains(&f.kind)), "{round:?}");
+            assert_eq!(hurt.iter().filter(|f| f.kind == Kind::Disk).count(), 1, "{round:?}");
+        }
+    }
+
+    #[test]
+    fn without_kinds_there_is_peace() {
+        let rounds: Vec<Round> = schedule(7, &[]).take(100).collect();
+        assert_eq!(rounds.len(), 100);
+        assert!(rounds.iter().all(|r| r.faults.is_empty() && r.rest_ms > 0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustix::fs::{OFlags, fsync};
 
 use super::client::Client;
 use super::files::LINES as FILE;
-use super::handle::{close, open, read_direct, write_once};
+use super::handle::{close, open, read_direct, read_file, write_once};
 use crate::event::Op;
 use crate::format;
 
@@ -65,9 +65,11 @@ fn end(client: &mut Client, handle: OwnedFd) -> Result<()> {
 
 /// False: the mount is gone.
 fn look(client: &mut Client) -> Result<bool> {
-    let failed = Op::Lines { file: file(), last: Default::default(), wrong: None };
+    let (failed, direct) =
+        (Op::Lines { file: file(), last: Default::default(), wrong: None }, client.one_in(2));
     let seen = client.observe(failed, |ground| {
-        let (last, wrong) = match format::lines(&read_direct(ground, FILE)?) {
+        let bytes = if direct { read_direct(ground, FILE)? } else { read_file(ground, FILE)? };
+        let (last, wrong) = match format::lines(&bytes) {
             Ok(all) => (all, None),
             Err(why) => (Default::default(), Some(why)),
         };

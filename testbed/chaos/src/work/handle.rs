@@ -39,8 +39,7 @@ pub fn read_file(ground: &OwnedFd, file: &str) -> Result<Vec<u8>, Errno> {
     read_all(&open(ground, file, OFlags::RDONLY)?)
 }
 
-/// The same, past the page cache: a file to which several mounts append has, for the kernel of each, a size of its own
-/// for a moment (docs/semantics.md).
+/// The same, past the page cache.
 pub fn read_direct(ground: &OwnedFd, file: &str) -> Result<Vec<u8>, Errno> {
     read_all(&open(ground, file, OFlags::RDONLY | OFlags::DIRECT)?)
 }

@@ -1,4 +1,4 @@
-//! Files and folders that come and go, in a folder of each client.
+//! Files and folders that come and go, in a folder of each client, which the others list.
 
 use anyhow::Result;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, unlinkat};
@@ -49,17 +49,23 @@ fn step(client: &mut Client, top: &str) -> Result<()> {
             let op = Op::RemoveDir { name: folder.clone() };
             client.run(op, EXPECTED, |g| unlinkat(g, &folder, AtFlags::REMOVEDIR))?.ok();
         }
-        _ => list(client, top)?,
+        _ => list(client)?,
     }
     Ok(())
 }
 
-fn list(client: &mut Client, top: &str) -> Result<()> {
-    let name = top.to_owned();
+/// Of its own folder, or another one's.
+fn list(client: &mut Client) -> Result<()> {
+    let name = client.some_peer();
+    let own = name == client.name;
     let failed = Op::List { name: name.clone(), seen: Vec::new() };
     let done = client.observe(failed, |ground| {
-        let dir = Dir::new(open(ground, &name, OFlags::RDONLY | OFlags::DIRECTORY)?)?;
         let mut seen = Vec::new();
+        let dir = match open(ground, &name, OFlags::RDONLY | OFlags::DIRECTORY) {
+            // Not made yet.
+            Err(Errno::NOENT) if !own => return Ok(Op::List { name: name.clone(), seen }),
+            opened => Dir::new(opened?)?,
+        };
         for entry in dir {
             let entry = entry?.file_name().to_string_lossy().into_owned();
             if entry != "." && entry != ".." {

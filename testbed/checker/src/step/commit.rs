@@ -1,5 +1,6 @@
 //! What a leader counts as committed and as durable, and the end of a configuration change.
 
+use super::change::forget_ends;
 use super::{Action, Broken, Steps, append_own};
 use crate::config::{BRICKS, Record, Voters, brick};
 use crate::model::Model;
@@ -22,7 +23,9 @@ fn advance(steps: &mut Steps<'_>, leader: usize) {
         let target = committable(model, me, leader);
         if target > me.lead.committed && (target >= me.lead.first || !model.rules.own_term_commits) {
             me.lead.committed = target;
-            broken = broken.or(promise(&mut to.promised, me));
+            if !model.shape.growing {
+                broken = broken.or(promise(&mut to.promised, me, target));
+            }
         }
         let config = me.config();
         if me.lead.committed < config.index || !config.record.is_joint() {
@@ -34,20 +37,24 @@ fn advance(steps: &mut Steps<'_>, leader: usize) {
         me.lead.own_joint = false;
         append_own(model, me, Record::last(me.term, config.record.target()));
     }
+    forget_ends(me);
     let durable = durable(model, me, leader).min(me.lead.committed);
+    if model.shape.growing && durable >= me.lead.first {
+        broken = promise(&mut to.promised, me, durable);
+    }
     to.promised.durable = to.promised.durable.max(durable);
     steps.add_checked(Action::Commit(leader), to, broken);
 }
 
 /// Notes what is committed: one record for each index, for ever.
-fn promise(promised: &mut Promised, me: &Brick) -> Option<Broken> {
-    let committed = usize::from(me.lead.committed);
+fn promise(promised: &mut Promised, me: &Brick, upto: u8) -> Option<Broken> {
+    let committed = usize::from(upto);
     let known = usize::from(promised.committed).min(committed);
     if promised.log[..known] != me.log[..known] {
         return Some(Broken::TwoValues);
     }
     promised.log[known..committed].copy_from_slice(&me.log[known..committed]);
-    promised.committed = promised.committed.max(me.lead.committed);
+    promised.committed = promised.committed.max(upto);
     promised.term = promised.term.max(me.term);
     None
 }

@@ -1,5 +1,6 @@
 //! The log: what leaders take, send and write, and what followers acknowledge.
 
+use super::change::note_end;
 use super::suspect::regain_trust;
 use super::{Action, Steps, append_own, journal, lease, see_term};
 use crate::config::{Record, brick};
@@ -11,6 +12,7 @@ pub fn steps(steps: &mut Steps<'_>) {
         propose(steps, leader);
         for follower in steps.bricks() {
             append(steps, leader, follower);
+            hear(steps, leader, follower);
         }
         let mut to = *steps.from;
         journal(steps.model, &mut to.bricks[leader]);
@@ -46,6 +48,9 @@ fn append(steps: &mut Steps<'_>, leader: usize, follower: usize) {
     if me.votes | me.suspects != 0 || me.role != crate::state::Role::Follower {
         me.follow();
     }
+    let before = *me;
+    note_end(model, &mut to.bricks[leader], &before, follower);
+    let me = &mut to.bricks[follower];
     let common = me.common(&lead);
     if common < lead.len {
         me.cut(common);
@@ -54,10 +59,33 @@ fn append(steps: &mut Steps<'_>, leader: usize, follower: usize) {
     }
     me.agreed = me.agreed.max(lead.len.min(common + 1));
     lease::promise(model, me, lead.term);
+    let after = *me;
+    note_end(model, &mut to.bricks[leader], &after, follower);
     regain_trust(model, &mut to, leader, follower);
     acknowledge(model, &mut to, follower);
     lease::count(model, &mut to, leader, brick(follower), follower);
     steps.add(Action::Append { leader, follower }, to);
+}
+
+/// A frame without a record, and the answer to it. Anywhere else it adds nothing to an append that comes later.
+fn hear(steps: &mut Steps<'_>, leader: usize, follower: usize) {
+    let (model, mut to) = (steps.model, *steps.from);
+    let lead = to.bricks[leader];
+    let me = &mut to.bricks[follower];
+    let led = me.term > lead.term || (me.term == lead.term && me.leads());
+    if leader == follower || led || !model.shape.turning {
+        return;
+    }
+    see_term(model, me, lead.term);
+    if me.role != crate::state::Role::Follower {
+        me.follow();
+    }
+    lease::promise(model, me, lead.term);
+    let me = *me;
+    note_end(model, &mut to.bricks[leader], &me, follower);
+    if to.bricks[leader] != lead {
+        steps.add(Action::Hear { leader, follower }, to);
+    }
 }
 
 /// Tells the leader of the follower's term how far its log is the leader's.

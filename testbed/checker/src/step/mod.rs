@@ -34,6 +34,7 @@ pub enum Action {
     Journal(usize),
     Sync(usize),
     Append { leader: usize, follower: usize },
+    Hear { leader: usize, follower: usize },
     Commit(usize),
     Change(usize),
     TurnBack(usize),

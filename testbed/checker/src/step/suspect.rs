@@ -1,5 +1,6 @@
 //! A brick that lost its power, and the leader's word for it.
 
+use super::change::note_end;
 use super::follow::acknowledge;
 use super::{Action, Steps, see_term};
 use crate::model::Model;
@@ -28,6 +29,11 @@ fn vouch(steps: &mut Steps<'_>, leader: usize, suspect: usize) {
     if me.role != Role::Follower {
         return;
     }
+    let before = *me;
+    if !former {
+        note_end(model, &mut to.bricks[leader], &before, suspect);
+    }
+    let me = &mut to.bricks[suspect];
     if !model.rules.fresh_nonce {
         me.stale_vouch = (lead.len + 1, lead.term);
     }

@@ -93,11 +93,13 @@ fn store_config(steps: &mut Steps<'_>, leader: usize, seat: usize, config: Place
 }
 
 /// A witness must not ask for a configuration that power took from the only brick that had it. (Of three bricks, two may go
-/// on without the one that told the witness, and tell it of theirs; as may a leader that asks another witness.)
+/// on without the one that told the witness, and tell it of theirs; as may a leader that asks another witness, and a brick
+/// that is all of S, which asks none.)
 pub fn check(model: &Model, state: &State) -> Option<Broken> {
     let known = state.bricks.iter().map(|brick| brick.config().at()).max();
     let orphan = state.witnesses.iter().any(|witness| Some(witness.register.config) > known);
     let shape = &model.shape;
-    let judged = shape.lazy_sync && shape.bricks == 2 && shape.seats == 1 && state.spent.disks == 0;
+    let judged =
+        shape.lazy_sync && shape.bricks == 2 && shape.seats == 1 && !shape.growing && state.spent.disks == 0;
     (judged && orphan).then_some(Broken::Orphan)
 }

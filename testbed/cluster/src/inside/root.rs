@@ -42,7 +42,10 @@ pub fn build(plan: &Plan) -> io::Result<()> {
 
 /// FUSE mounts of the machine have been copied into this namespace. They end for their servers only when the last copy is
 /// gone, and nobody who unmounts one on the machine expects it to live on here.
-fn let_go_of_foreign_mounts() -> io::Result<()> {
+///
+/// # Errors
+/// The table of mounts cannot be read.
+pub fn let_go_of_foreign_mounts() -> io::Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let points = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);

@@ -118,3 +118,32 @@ fn visibly(r: &Replica) {
     tools(&["volume", "reset", "datavol", "heal-rate"]).ok();
     r.healed(HEALS);
 }
+
+/// A brick that gets a full copy is started again behind the back of the leader, which sees one link end and the next one begin at
+/// once: the copy begins anew.
+#[test]
+fn a_copy_begins_anew_when_the_brick_that_gets_it_was_started_again() {
+    let r = Replica::two_beside_others();
+    let tools = |args: &[&str]| r.cluster[r.leader()].tools(args);
+    tools(&["volume", "set", "datavol", "log.retain-bytes", "256MiB"]).says("volume set: success");
+    r.mount("client");
+    let sh = |script: &str| r.cluster["client"].sh(&format!("cd {MOUNT} && {script}")).ok();
+    r.settled();
+    let away = r.follower().to_owned();
+    r.cluster[&away].stop_brickd(Signal::KILL);
+    for _ in 0..4 {
+        sh("dd if=/dev/urandom of=big bs=1M count=128 conv=fsync status=none");
+    }
+    tools(&["volume", "set", "datavol", "heal-rate", "4MiB"]).says("volume set: success");
+    r.cluster[&away].start_brickd();
+    let received = r.cluster.wire(&away);
+    until("the copy is on its way", HEALS, || r.cluster.wire(&away).since(received).received > 4 * MIB);
+    r.cluster.cut(&away);
+    r.cluster[&away].stop_brickd(Signal::KILL);
+    r.cluster[&away].start_brickd();
+    r.cluster.uncut(&away);
+    until("they are linked again", HEALS, || r.cluster[&away].tools(&["heal-status"]).success());
+    tools(&["volume", "reset", "datavol", "heal-rate"]).ok();
+    r.healed(HEALS);
+    r.trees_equal();
+}

@@ -2,7 +2,9 @@
 //!
 //! One program, so that it is linked once; each subject is a module. `RFS_FULL=1` makes every test longer, none different.
 
+mod awkward;
 mod clock;
+mod cross;
 mod daemon;
 mod damage;
 mod embedded;
@@ -16,11 +18,11 @@ mod local_reads;
 mod mount_killed;
 mod options;
 mod power;
-mod real_work;
+mod programs;
 mod refusals;
 mod shapes;
 mod slow;
-mod sqlite;
 mod tutorial;
+mod two_mounts;
 mod way_out;
 mod window;

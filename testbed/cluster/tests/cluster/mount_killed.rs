@@ -46,6 +46,24 @@ fn a_mount_is_killed_while_it_waits_for_a_locked_directory() {
     r.umount("client");
 }
 
+/// What the kernel still shows of a dead mount does not stop the next one.
+#[test]
+fn a_dead_mount_is_replaced_at_once() {
+    let r = Replica::two_beside_others();
+    let client = &r.cluster["client"];
+    for round in 0..3 {
+        r.mount("client");
+        client
+            .sh(&format!("stat {MOUNT} && ls {MOUNT} && echo {round} > {MOUNT}/file && sync {MOUNT}/file"))
+            .ok();
+        client.kill(Signal::KILL, MOUNTD);
+    }
+    r.mount("client");
+    assert_eq!(client.pids(MOUNTD).len(), 1);
+    client.sh(&format!("cat {MOUNT}/file")).says("2");
+    r.umount("client");
+}
+
 /// Whether the thread that tells the kernel what to forget is in a system call that cannot be interrupted.
 fn thread_waits(pid: u32) -> bool {
     let stats = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

@@ -192,8 +192,9 @@ fn a_brick_leaves_and_rejoins() {
 
 /// Whether the brick of that host leads.
 fn leads(r: &Replica, host: &str) -> bool {
-    let status = r.cluster[host].tools(&["heal-status"]).stdout;
-    status.lines().any(|line| line.contains(&format!("{host}:")) && line.contains("leader"))
+    status(&r.cluster[host]).is_ok_and(|s| {
+        s.bricks.iter().any(|b| b.state == "leader" && b.brick.starts_with(&format!("{host}:")))
+    })
 }
 
 fn brick_count(r: &Replica, host: &str) -> usize {

@@ -215,7 +215,7 @@ impl Brick {
         if self.stopped {
             return;
         }
-        let start = source.pick(&[Start::SameBoot, Start::Clean, Start::Suspect]);
+        let start = source.pick(&[Start::SameBoot, Start::Clean, Start::Suspect, Start::Rotten]);
         if start == Start::Clean {
             self.saved();
         }
@@ -280,7 +280,9 @@ impl Brick {
                     self.committed = upto;
                 }
                 Effect::Diverged { common } => {
-                    assert!(common < self.committed, "it has nothing that the leader lacks");
+                    let next = self.position(common.next());
+                    let other = next.is_some_and(|at| at.term.lineage() < self.core.term().lineage());
+                    assert!(common < self.committed || other, "it has nothing that the leader lacks");
                     self.stopped = true;
                 }
                 Effect::LeaveDone { .. } => self.stopped = true,

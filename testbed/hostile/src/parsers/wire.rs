@@ -1,11 +1,11 @@
 //! What comes from connections.
 
 use bytes::Bytes;
-use rfs_engine::shard::wire::PeerFrame;
+use rfs_engine::shard::wire::{PeerFrame, ShellMessage};
 use rfs_model::client::{ToBrick, ToMount};
 use rfs_model::frame::{Deframer, FrameKind, HEADER_BYTES, put_frame};
 use rfs_model::hello::Hello;
-use rfs_model::peer::{PeerMessage, WitnessReply, WitnessRequest};
+use rfs_model::peer::{FIRST_SHELL_TAG, PeerMessage, WitnessReply, WitnessRequest};
 use rfs_model::record::Record;
 use rfs_model::resync::Item;
 use rfs_model::{Encode, Index, RecordKind, Term};
@@ -63,6 +63,13 @@ pub fn peer(data: &Bytes) {
     // Refused or taken, the daemon goes on: it is the panic that is looked for.
     drop(PeerFrame::decode(data));
     both_ways::<PeerMessage>(data);
+}
+
+/// What daemons say beside the core's messages; the first byte picks one of a few more than there are.
+pub fn shell(data: &Bytes) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let tag = FIRST_SHELL_TAG + first % 16;
+    both_ways::<ShellMessage>(&[&[tag], rest].concat().into());
 }
 
 /// An append whose records have right checksums: kinds, terms and payloads are the liar's.

@@ -10,7 +10,10 @@ use crate::image::Image;
 use crate::record::{Event, Kind, Record};
 
 /// Bytes that a disk writes whole or not at all.
-const SECTOR: usize = 512;
+const SECTOR: u64 = 512;
+/// The same, under xfs: it looks at the number in the head of a block to know whether its log has newer changes of it, so one
+/// that is torn is taken for new, and a file system that is torn in smaller pieces does not always mount again.
+const XFS_SECTOR: u64 = 4096;
 
 /// Builds one cut after the other, forward in time, from one record: the state as of the last flush is carried along.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub struct Builder<'a> {
     /// The disk after the first `applied` events.
     base: Image,
     applied: usize,
+    sector: u64,
 }
 
 /// How a cut came out.
@@ -44,7 +48,9 @@ impl<'a> Builder<'a> {
     /// `initial` is the disk before the first event.
     #[must_use]
     pub fn new(record: &'a Record, initial: Image) -> Builder<'a> {
-        Builder { record, base: initial, applied: 0 }
+        let mut magic = [0; 4];
+        let xfs = initial.read(0, &mut magic).is_ok() && &magic == b"XFSB";
+        Builder { record, base: initial, applied: 0, sector: if xfs { XFS_SECTOR } else { SECTOR } }
     }
 
     /// The disk after a cut at that time, which is not before that of an earlier call.
@@ -125,18 +131,18 @@ impl<'a> Builder<'a> {
             Kind::Write { .. } => self.record.data(event)?,
             _ => Vec::new(),
         };
-        let sectors = length.div_ceil(SECTOR as u64);
-        let beginning = rng.bool().then(|| rng.u64(..sectors.max(1)));
-        for sector in 0..sectors {
+        let (first, last) = (offset / self.sector, (offset + length).div_ceil(self.sector));
+        let beginning = rng.bool().then(|| rng.u64(first..last.max(first + 1)));
+        for sector in first..last {
             if !beginning.map_or_else(|| rng.bool(), |end| sector < end) {
                 continue;
             }
-            let from = sector * SECTOR as u64;
-            let size = (length - from).min(SECTOR as u64);
-            let at = usize::try_from(from).map_err(io::Error::other)?;
-            match data.get(at..data.len().min(at + SECTOR)) {
-                Some(bytes) if !bytes.is_empty() => image.write(offset + from, bytes)?,
-                _ => image.zero(offset + from, size)?,
+            let from = (sector * self.sector).max(offset);
+            let size = ((sector + 1) * self.sector).min(offset + length) - from;
+            let at = usize::try_from(from - offset).map_err(io::Error::other)?;
+            match data.get(at..data.len().min(at + size as usize)) {
+                Some(bytes) if !bytes.is_empty() => image.write(from, bytes)?,
+                _ => image.zero(from, size)?,
             }
         }
         Ok(())

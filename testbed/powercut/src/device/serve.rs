@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fuser::{Config, MountOption, spawn_mount};
+use rfs_cluster::inside::root::let_go_of_foreign_mounts;
 use rfs_cluster::wait;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::UnshareFlags;
@@ -26,6 +27,7 @@ pub fn serve(image: &Path, record: &Path) -> io::Result<()> {
     // SAFETY: this process still has one thread.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS)? };
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let_go_of_foreign_mounts()?;
     let open = |path: &Path| File::options().read(true).write(true).open(path);
     let disk = Disk::new(Image::of(open(image)?)?, Writer::new(open(record)?)?);
     let at = std::env::temp_dir();

@@ -27,12 +27,28 @@ impl Running<'_> {
         self.p.committed = self.p.committed.max(upto);
     }
 
+    /// The leader of an operator's lineage goes on with what it had committed before, and an earlier decision has abandoned.
+    pub fn holds_committed(&mut self, upto: Index) {
+        let lineage = self.p.core.term().lineage();
+        if !self.out.oracle.was_overruled() || !self.out.oracle.counts(lineage) {
+            return;
+        }
+        for index in (self.out.oracle.highest().next().0..=upto.0).map(Index) {
+            let crc = self.crc_at(index).or_else(|| self.disk.gone.get(&index).copied());
+            let Some(crc) = crc else { continue };
+            let term = self.disk.term_at(index).unwrap_or(self.p.core.term());
+            self.out.oracle.commits(self.n, lineage, (index, crc, term));
+        }
+    }
+
     /// The core knows a commit index that covers all that the tree may have seen.
     fn converge(&mut self) {
         let through = self.p.committed;
         if self.disk.tree_at > through || !self.disk.explains_tree() {
-            // What the log lost by power cuts of too many, the tree may still show: adoption is not simulated.
-            assert!(self.out.oracle.lossy, "the tree shows {}, {through} is known", self.disk.tree_at);
+            // What the log lost by power cuts of too many, or by rot of a brick that an operator promoted nevertheless, the
+            // tree may still show: what comes of that is for the fuzzer of recovery.
+            let may = self.out.oracle.lossy || self.disk.promoted_short;
+            assert!(may, "the tree shows {}, {through} is known", self.disk.tree_at);
             self.out.stats.unexplained += 1;
             self.disk.forget_effects();
         }

@@ -4,7 +4,7 @@ use rfs_core::consensus::api::{Effect, Input, RoleView, Ticket};
 use rfs_model::config::Position;
 use rfs_model::hard::HardState;
 use rfs_model::peer::PeerMessage;
-use rfs_model::{Index, Record, RecordKind};
+use rfs_model::{Index, NodeId, Record, RecordKind};
 
 use super::{End, Running};
 use crate::kind::Kind;
@@ -19,11 +19,34 @@ impl Running<'_> {
         if self.p.end.is_some() || self.dies() {
             return;
         }
+        self.hand(input);
+        self.carry_out();
+    }
+
+    /// An operator overrules the votes; `lost` is the first record that is committed elsewhere only, if any, else the one
+    /// behind the log. Returns whether a lineage has begun.
+    pub fn promote(&mut self, lost: Index) -> bool {
+        let before = self.p.core.term().lineage();
+        self.hand(Input::Promote);
+        let lineage = self.p.core.term().lineage();
+        let begun = lineage > before;
+        if begun {
+            // Before it says that anything is committed.
+            self.out.oracle.begin_lineage(lineage, lost);
+        }
+        self.carry_out();
+        begun
+    }
+
+    fn hand(&mut self, input: Input<'_>) {
         let mut out = std::mem::take(&mut self.p.said);
         self.p.core.step(self.p.now, input, &mut out);
         // Effects of a step that an effect caused come after those that were there before.
         self.p.effects.extend(out.drain(..));
         self.p.said = out;
+    }
+
+    fn carry_out(&mut self) {
         if std::mem::replace(&mut self.p.performing, true) {
             return;
         }
@@ -81,11 +104,13 @@ impl Running<'_> {
             }
             Effect::Accept { from, truncate_after } => self.accept(from, truncate_after),
             Effect::Ship { to, header, from, upto } => {
-                self.ship(Ship { to, header, from, upto });
+                let link = self.link_number(to);
+                self.ship(Ship { to, header, from, upto, link });
             }
             Effect::Committed { upto } => self.committed(upto),
             Effect::Durable { upto } => {
                 self.p.durable = self.p.durable.max(upto);
+                self.holds_committed(upto);
                 let crc = self.crc_at(upto);
                 let lineage = self.p.core.term().lineage();
                 self.out.oracle.is_durable(lineage, upto, crc);
@@ -148,8 +173,11 @@ impl Running<'_> {
         }
         let Some((ticket, hard)) = self.p.save_next.take() else { return };
         self.p.save_busy = true;
+        let me = self.out.node(self.n);
+        let gives_vote = hard.voted_for.is_some_and(|other| other != me && self.disk.hard.term < hard.term);
         self.disk.saving = Some(hard);
-        if self.out.setup.kinds.has(Kind::CrashInSave) && self.out.rng.one_in(24) {
+        let often = if gives_vote { 4 } else { 24 };
+        if self.out.setup.kinds.has(Kind::CrashInSave) && self.out.rng.one_in(often) {
             let (brick, life) = (self.n, self.out.bricks[self.n].life);
             let after = self.out.rng.within(400, 3_000);
             self.out.after(after, Event::Step(Step::DiesInSave { brick, life }));
@@ -201,6 +229,11 @@ impl Running<'_> {
         self.p.batch.push(record);
     }
 
+    fn link_number(&self, to: NodeId) -> u64 {
+        let peer = self.out.brick(to);
+        peer.and_then(|peer| self.p.link_numbers.get(&peer)).copied().unwrap_or_default()
+    }
+
     fn ship(&mut self, ship: Ship) {
         if ship.upto > self.disk.last() {
             self.flush_journal();
@@ -213,8 +246,9 @@ impl Running<'_> {
     }
 
     pub fn ship_loaded(&mut self, ship: &Ship) {
-        // The records may be others by now: the core has forgotten the request too.
-        if self.p.core.role() != RoleView::Leader || self.p.core.term() != ship.header.pulse.term {
+        // The records may be others by now: the core has forgotten the request too. So it has where the link broke.
+        let leads = self.p.core.role() == RoleView::Leader && self.p.core.term() == ship.header.pulse.term;
+        if !leads || self.link_number(ship.to) != ship.link {
             return;
         }
         let most = ship.upto.min(Index(ship.from.0 + FRAME_RECORDS - 1));

@@ -6,7 +6,8 @@ use rfs_core::consensus::api::{Start, Timing, Trust};
 use rfs_model::Index;
 
 use super::{Brick, Machine, Process};
-use crate::disk::{Disk, Reading};
+use crate::damage::Reading;
+use crate::disk::Disk;
 use crate::kind::{Kind, Kinds};
 use crate::outside::Outside;
 
@@ -72,14 +73,14 @@ impl Brick {
         let reading = Reading { trusts_bytes: driver.trusts_bytes, trusts_places: driver.trusts_places };
         let damaged = self.disk.scan(reading) && !driver.rot_is_torn;
         let start = match (self.disk.clean, self.disk.life_boot == self.machine.boot) {
-            _ if damaged => Start::Suspect,
+            _ if damaged => Start::Rotten,
             (true, _) => Start::Clean,
             (false, true) => Start::SameBoot,
             (false, false) if out.setup.mutants.driver.power_cut_unnoticed => Start::SameBoot,
             (false, false) => Start::Suspect,
         };
         let forgets = out.setup.mutants.driver.suspicion_unsaved;
-        if start == Start::Suspect && self.disk.hard.trust == Trust::Sound && !forgets && writes > 0 {
+        if start.is_suspect() && self.disk.hard.trust == Trust::Sound && !forgets && writes > 0 {
             self.disk.hard.trust = Trust::Suspect;
         }
         if writes > 1 || forgets && writes > 0 {

@@ -75,6 +75,8 @@ pub struct Process {
     pub durable: Index,
     /// Lives of the peers that the standing links lead to.
     pub links: BTreeMap<usize, u64>,
+    /// Counts the links to each peer, those that came up and those that broke.
+    pub link_numbers: BTreeMap<usize, u64>,
     /// Peers to whom a dial is coming.
     pub dialing: BTreeSet<usize>,
     pub seats: BTreeSet<usize>,
@@ -129,6 +131,7 @@ impl Process {
             committed,
             durable: Index::ZERO,
             links: BTreeMap::new(),
+            link_numbers: BTreeMap::new(),
             dialing: BTreeSet::new(),
             seats: BTreeSet::new(),
             mounts: BTreeMap::new(),

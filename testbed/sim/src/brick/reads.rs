@@ -46,7 +46,8 @@ impl Running<'_> {
     fn answer_read(&mut self, wish: Wish) {
         match wish.at {
             None => self.look(wish),
-            // The leader's word goes to the mount, which asks the other brick.
+            // The leader's word goes to the mount, which asks the other brick. That of one who was abandoned is no promise.
+            Some(_) if !self.out.oracle.counts(self.p.core.term().lineage()) => {}
             Some(brick) => {
                 let need = self.p.applied();
                 let delay = self.out.rng.within(300, 3_000);

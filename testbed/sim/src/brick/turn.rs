@@ -143,6 +143,10 @@ impl Running<'_> {
             self.p.end = Some(End::Hasty);
             return;
         }
+        if self.out.setup.mutants.driver.clean_unsynced {
+            (self.disk.clean, self.p.end) = (true, Some(End::Clean));
+            return;
+        }
         if self.disk.synced < self.disk.last() || !self.p.batch.is_empty() {
             return self.sync_now();
         }

@@ -51,7 +51,7 @@ pub fn release_binaries() -> Result<PathBuf> {
 fn real_work(programs: &std::path::Path, full: bool) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--quiet", "-p", "rfs-cluster", "--test", "cluster", "--"]);
-    command.args(["real_work::", "sqlite::", "--nocapture", "--test-threads", "1"]);
+    command.args(["programs::", "--nocapture", "--test-threads", "1"]);
     command.env("RFS_BIN", programs);
     if full {
         command.env("RFS_FULL", "1");

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rfs_model::client::{Mutation, WantAttr};
 use rfs_model::hello::OpenInode;
 use rfs_model::op::{Fate, LockKind, LockOwner, LockRange};
-use rfs_model::{FileKind, Index, InodeId, Op, Refusal, Seq, SessionId};
+use rfs_model::{FileKind, Index, InodeId, Op, Refusal, Seq, SessionId, Term};
 
 use super::rig::*;
 use crate::admit::{Attach, EXPIRY_MS, Front, Limits, Received, SessionEvent, Verdict, Violation};
@@ -58,6 +58,23 @@ fn a_write_follows_the_birth_of_its_file_at_once() {
     assert_eq!(records(&rig.admit_all()), 4);
     rig.apply_all();
     assert_eq!(rig.tree.read(id, 0, 10).unwrap(), b"abcdef");
+}
+
+#[test]
+fn an_identity_that_no_record_can_have_given_is_refused() {
+    let mut rig = Rig::new();
+    for id in [
+        InodeId { term: Term(0), index: Index(u64::MAX) },
+        InodeId { term: Term(0), index: Index(Index::LIMIT.0 + 1) },
+        InodeId { term: TERM, index: Index(u64::MAX) },
+        InodeId { term: Term(u64::MAX), index: Index(1) },
+    ] {
+        let mut op = make(ROOT, "f", FileKind::File);
+        if let Mutation::Make { as_id, .. } = &mut op {
+            *as_id = id;
+        }
+        assert_eq!(rig.call(A, op).map(|done| done.id), Err(Refusal::Invalid), "{id:?}");
+    }
 }
 
 #[test]
@@ -276,6 +293,7 @@ fn numbers_out_of_order_end_the_connection() {
         (1, 1, Ok(Received::Queued)),
         (3, 1, Err(Violation::Gap { got: Seq(3), want: Seq(2) })),
         (17_000, 1, Err(Violation::TooFar(Seq(17_000)))),
+        (u64::MAX - 1, u64::MAX - 1, Err(Violation::Nonsense(Seq(u64::MAX - 1)))),
     ];
     for (seq, lowest, want) in table {
         assert_eq!(rig.front.receive(A, Seq(seq), Seq(lowest), op()), want, "{seq} {lowest}");

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod disk;
+mod found;
 mod lineages;
 mod net;
 mod oracle;

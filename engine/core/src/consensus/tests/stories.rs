@@ -5,7 +5,7 @@ use rfs_model::peer::WitnessReply;
 use rfs_model::{Index, SeatId};
 
 use super::net::{MS, Net, node};
-use crate::consensus::api::{Input, Received, RoleView, Ticket, Timing, WaitReason};
+use crate::consensus::api::{Input, Mutations, Received, RoleView, Ticket, Timing, WaitReason};
 
 /// Until a leader other than `not` has committed a new record; the time it took, ms.
 pub(super) fn pause(net: &mut Net, not: Option<usize>) -> u64 {
@@ -303,7 +303,8 @@ fn a_went_away_b_wrote_b_died_a_returns_alone_and_names_b() {
 fn without_the_witness_s_memory_the_volume_forks() {
     let (mut net, b) = ready(2, true);
     let a = 1 - b;
-    net.witness.as_mut().expect("a witness").forget_configurations();
+    let forgets = Mutations { witness_forgets: true, ..Mutations::default() };
+    net.witness.as_mut().expect("a witness").mutate(forgets);
     net.kill(a);
     let written = write(&mut net);
     net.kill(b);

@@ -51,11 +51,14 @@ fn open_segment(
     let Some(file) = file else { return Err(missing(&path)) };
     drop(vouched);
     if repair_header {
+        tracing::warn!("{}: its header was damaged, and is written anew from the copy", path.display());
         log.disk.write_durable(&file, &path, &page_of(&header, Side::Segment), 0)?;
     }
     let created = copy.is_none();
     let copy = copy.map_or_else(|| log.disk.create(&copy_path), Ok)?;
     if created || repair_copy_header {
+        let (which, segment) = (copy_path.display(), path.display());
+        tracing::warn!("{which}: its header was missing or damaged, and is written anew from {segment}");
         log.disk.write(&copy, &copy_path, &page_of(&header, Side::Copy), 0)?;
     }
     let unsynced = last > log.synced;
@@ -88,6 +91,10 @@ fn header_copy(
     let mut pending = Vec::new();
     for meta in &scanned.uncopied {
         if meta.index <= log.synced {
+            let (which, index) = (path.display(), meta.index);
+            tracing::warn!(
+                "{which}: record {index} was missing or damaged, and is written anew from the segment"
+            );
             let offset = copy_offset(header.first, meta.index);
             HeaderCopy::repair(&log.disk, &copy, &path, offset, &meta.header())?;
         } else {

@@ -80,6 +80,11 @@ pub(super) fn survey(dir: &Path) -> Result<Vec<Found>> {
 
 fn examine(dir: &Path, number: u32, kinds: &[Kind]) -> Result<Found> {
     let rotten = kinds.contains(&Kind::Rotten);
+    if rotten && kinds.contains(&Kind::Segment) {
+        // A segment that is found rotten is renamed: which of the two is the log's, nobody can say.
+        let what = format!("the slot has a file {} as well", Kind::Segment.path(dir, number).display());
+        return Err(JournalError::Foreign { path: Kind::Rotten.path(dir, number), what });
+    }
     let kind = if rotten { Kind::Rotten } else { Kind::Segment };
     let (path, copy_path) = (kind.path(dir, number), Kind::Copy.path(dir, number));
     let open = |kind, path: &Path| kinds.contains(&kind).then(|| Disk::open(path)).transpose();

@@ -9,7 +9,7 @@ use rfs_model::Index;
 use super::random::{History, Random, Replay, seeds};
 use super::shadow::Shadow;
 use super::*;
-use crate::journal::Watch;
+use crate::journal::{JournalError, Watch};
 
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
@@ -183,5 +183,26 @@ fn a_loss_can_be_accepted() {
         journal.release(synced);
         journal.settle();
         assert!(!dir.join("000001.seg.rot").exists(), "never used again, and gone when it is not needed");
+    });
+}
+
+/// A segment that is found damaged is renamed; nothing of ours leaves both names.
+#[test]
+fn a_segment_that_is_there_twice_is_named_and_left_alone() {
+    on_executor(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = super::open(dir.path());
+        fill(&mut journal, 10, 100);
+        journal.sync_start().await.unwrap();
+        drop(journal);
+        fs::write(dir.path().join("000001.seg.rot"), "x").unwrap();
+        let before: Vec<_> = files(dir.path()).into_iter().map(|f| (fs::read(&f).unwrap(), f)).collect();
+        let Err(error) = Journal::open(dir.path(), small()) else { panic!("it opened") };
+        assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
+        assert!(error.to_string().contains("000001.seg.rot"), "{error}");
+        let after: Vec<_> = files(dir.path()).into_iter().map(|f| (fs::read(&f).unwrap(), f)).collect();
+        assert!(before == after, "it changed something");
+        fs::remove_file(dir.path().join("000001.seg.rot")).unwrap();
+        assert_eq!(super::open(dir.path()).1.last.index, Index(10));
     });
 }

@@ -6,6 +6,7 @@ use rfs_model::Index;
 use tempfile::tempdir;
 
 use super::*;
+use crate::journal::JournalError;
 
 fn files(dir: &std::path::Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(dir).unwrap();
@@ -98,5 +99,49 @@ fn other_segment_sizes_are_phased_out() {
         for name in files(dir.path()).iter().filter(|n| n.ends_with(".seg")) {
             assert_eq!(std::fs::metadata(dir.path().join(name)).unwrap().len(), 2 << 20, "{name}");
         }
+    });
+}
+
+#[test]
+fn what_has_rotted_behind_the_checkpoint_is_let_go_of() {
+    on_executor(|| async {
+        let dir = tempdir().unwrap();
+        let (mut journal, _) = open(dir.path());
+        let wrote = fill(&mut journal, 700, 5000);
+        journal.sync_start().await.unwrap();
+        journal.give_up(Index(300));
+        assert_eq!(journal.base().index, Index::ZERO, "no checkpoint has it");
+        drop(journal);
+        let path = dir.path().join("000001.seg");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[9000] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let options = Options { trusted_upto: Index(600), ..small() };
+        let (mut journal, recovered) = Journal::open(dir.path(), options).unwrap();
+        assert_eq!(recovered.rot, None, "nobody has read it");
+        let error = journal.read_disk(Index(1), 1 << 20).await.unwrap_err();
+        let JournalError::Damaged { index, .. } = error else { panic!("{error}") };
+        journal.release(Index(600));
+        journal.give_up(index);
+        let base = journal.base().index;
+        assert!(base >= index && base < Index(600), "{base}");
+        // It is held until what reads it has closed it.
+        for _ in 0..1000 {
+            journal.settle();
+            if !files(dir.path()).contains("000001.seg") {
+                break;
+            }
+            glommio::timer::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!files(dir.path()).contains("000001.seg"), "a file that has rotted is not used again");
+        let mut at = base.next();
+        while at <= Index(700) {
+            let records = journal.read_disk(at, 1 << 20).await.unwrap();
+            assert_eq!(records[0], wrote[at.0 as usize - 1]);
+            at = records[records.len() - 1].meta.index.next();
+        }
+        drop(journal);
+        let (_, recovered) = open(dir.path());
+        assert_eq!((recovered.base.index, recovered.rot), (base, None));
     });
 }

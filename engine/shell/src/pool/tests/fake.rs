@@ -143,6 +143,7 @@ impl ReplicaSet for FakeSet {
             rate_bytes_per_s: 0,
             eta_s: None,
             lag_ms: 0,
+            doubts: 0,
             fault: None,
             scrub: None,
         });

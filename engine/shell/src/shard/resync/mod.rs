@@ -19,6 +19,7 @@ pub(super) use receive::{forget_origin, noted_origin};
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rfs_core::consensus::api::{Input, Lie, Peer};
 use rfs_model::codec::Decode;
@@ -35,6 +36,9 @@ use crate::tree::{Checkpoint, Tree};
 /// Parts that are on their way at the most.
 const WINDOW: u64 = 16;
 
+/// How long a message may have been on its way.
+const CROSSED: Duration = Duration::from_secs(2);
+
 /// What a copy is of.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
@@ -49,6 +53,8 @@ pub(crate) struct Resync {
     /// Bricks that need a copy, as soon as there is a checkpoint.
     wanted: Vec<NodeId>,
     sending: BTreeMap<NodeId, Sending>,
+    /// Copies that were begun.
+    begun: u64,
     receiving: Option<receive::Receiving>,
     /// The log must be committed up to here before a copied tree is recovered.
     pub floor: Index,
@@ -68,6 +74,8 @@ struct Pending {
 
 /// A copy on its way out.
 struct Sending {
+    /// Others went to this brick before.
+    number: u64,
     acked: Rc<send::Acked>,
     progress: Rc<send::Progress>,
     /// The copied brick needs the log from here on.
@@ -83,6 +91,7 @@ pub(crate) enum ResyncEvent {
     },
     Broken {
         to: NodeId,
+        number: u64,
         why: String,
     },
     /// The copy is complete here, durable and live.
@@ -108,6 +117,18 @@ impl Resync {
     /// How far the copy to a brick is, while one is on its way.
     pub(super) fn progress(&self, to: NodeId) -> Option<&send::Progress> {
         self.sending.get(&to).map(|sending| &*sending.progress)
+    }
+
+    /// What was on its way to a brick is lost, or the brick says that it has no use for it.
+    pub(super) fn break_off(&mut self, to: NodeId) {
+        if let Some(sending) = self.sending.remove(&to) {
+            sending.acked.give_up();
+        }
+    }
+
+    /// Parts of a copy from that brick that are stored here: who sends it may not have heard of the last ones.
+    pub(super) fn stored_of(&self, from: NodeId) -> Option<u64> {
+        self.receiving.as_ref().and_then(|receiving| receiving.stored_of(from))
     }
 
     /// The inode that is being copied to some brick.
@@ -149,7 +170,7 @@ impl Inner {
         if self.checkpoint_idle()
             && let Some(Pending { from, origin, parts }) = self.resync.pending.take()
         {
-            self.begin_receiving(shard, from, origin);
+            self.begin_receiving(shard, now_us, from, origin);
             for (number, part) in (0..).zip(parts) {
                 self.receive_part(from, number, part);
             }
@@ -175,9 +196,11 @@ impl Inner {
             ResyncEvent::Sent { to, parts } => {
                 tracing::info!(peer = %self.brick_name(to), parts, "the copy is there; the log follows");
             }
-            ResyncEvent::Broken { to, why } => {
+            ResyncEvent::Broken { to, number, why } => {
                 tracing::warn!(peer = %self.brick_name(to), "the copy broke off: {why}");
-                self.resync.sending.remove(&to);
+                if self.resync.sending.get(&to).is_some_and(|sending| sending.number == number) {
+                    self.resync.sending.remove(&to);
+                }
             }
             ResyncEvent::Installed { number, tree, checkpoint, origin } => {
                 if self.is_receiving(number) {
@@ -212,7 +235,7 @@ impl Inner {
                 let origin = Origin { at, chain, config, forks: Forks(forks) };
                 self.flush_journal(shard, now_us);
                 if self.checkpoint_idle() {
-                    self.begin_receiving(shard, from, origin);
+                    self.begin_receiving(shard, now_us, from, origin);
                 } else {
                     self.resync.pending = Some(Pending { from, origin, parts: Vec::new() });
                 }
@@ -230,6 +253,11 @@ impl Inner {
             }
             ShellMessage::CopyWanted {} => {
                 if self.front.is_leading() {
+                    // It asks only while it gets none. What it said before this one had begun means nothing.
+                    let stale = |sending: &Sending| sending.progress.begun.elapsed() >= CROSSED;
+                    if self.resync.sending.get(&from).is_some_and(stale) {
+                        self.resync.break_off(from);
+                    }
                     self.needs_resync(shard, now_us, from);
                 }
             }
@@ -241,7 +269,9 @@ impl Inner {
             | ShellMessage::Compare { .. }
             | ShellMessage::Compared { .. }
             | ShellMessage::CompareSums { .. }
-            | ShellMessage::OtherSums { .. } => {}
+            | ShellMessage::OtherSums { .. }
+            | ShellMessage::Claim { .. }
+            | ShellMessage::Claimed { .. } => {}
         }
     }
 
@@ -285,7 +315,7 @@ impl Inner {
         self.resync.receiving = None;
         self.resync.floor = checkpoint.floor;
         (self.committed, self.durable) = (at.index, at.index);
-        self.checkpoint = super::checkpoint::Checkpoints::at(at.index, now_us);
+        self.checkpoint = super::checkpoint::Checkpoints::at(at.index, now_us, crate::clock::now());
         self.restart_feed();
         tracing::info!(at = %at.index, "the copy is in place");
         self.step(shard, now_us, Input::Installed { at: *at, config: config.clone() });

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 
 use bytes::Bytes;
+use rfs_core::consensus::api::Input;
 use rfs_model::codec::Decode;
 use rfs_model::config::{ConfigEntry, Position};
 use rfs_model::label::{BrickState, Label};
@@ -29,6 +30,12 @@ pub(super) struct Receiving {
     /// Parts that are stored.
     stored: Rc<Cell<u64>>,
     parts: mpsc::Sender<Bytes>,
+}
+
+impl Receiving {
+    pub(super) fn stored_of(&self, from: NodeId) -> Option<u64> {
+        (self.from == from).then(|| self.stored.get())
+    }
 }
 
 /// Where a copied brick's log begins, written before its label says `live`: a crash before the log has begun anew is then
@@ -106,7 +113,7 @@ impl Inner {
         self.resync.receiving.as_ref().is_some_and(|r| r.number == number)
     }
 
-    pub(super) fn begin_receiving(&mut self, shard: &Rc<Shard>, from: NodeId, origin: Origin) {
+    pub(super) fn begin_receiving(&mut self, shard: &Rc<Shard>, now_us: u64, from: NodeId, origin: Origin) {
         if matches!(self.tree, TreeState::Converging) {
             // It will be asked for again.
             return;
@@ -116,6 +123,7 @@ impl Inner {
         (self.resync.receiving, self.resync.noted) = (None, false);
         self.tree = TreeState::Resyncing;
         self.restart_feed();
+        self.step(shard, now_us, Input::CopyBegins);
         let number = self.ticket().0;
         let (sender, parts) = mpsc::channel();
         let (acks, mut desk) = match bridge::<u64, ()>() {

@@ -59,7 +59,7 @@ impl Acked {
 pub(crate) struct Progress {
     /// Of the checkpoint.
     pub inodes: u64,
-    begun: Instant,
+    pub(super) begun: Instant,
     done: Cell<u64>,
     bytes: Cell<u64>,
     now: Cell<InodeId>,
@@ -177,10 +177,17 @@ impl Inner {
         let inodes = source.total().unwrap_or(0);
         tracing::info!(peer = %self.brick_name(to), at = %index, inodes, "a copy begins");
         let progress = Rc::new(Progress { inodes, ..Progress::default() });
-        let sending =
-            Sending { acked: Rc::clone(&acked), progress: Rc::clone(&progress), _pin: pin, at: index };
+        self.resync.begun += 1;
+        let number = self.resync.begun;
+        let sending = Sending {
+            number,
+            acked: Rc::clone(&acked),
+            progress: Rc::clone(&progress),
+            _pin: pin,
+            at: index,
+        };
         self.resync.sending.insert(to, sending);
-        glommio::spawn_local(Rc::clone(shard).serve_copy(to, desk, acked, progress)).detach();
+        glommio::spawn_local(Rc::clone(shard).serve_copy((to, number), desk, acked, progress)).detach();
         glommio::spawn_local(async move {
             let read = glommio::executor().spawn_blocking(move || read_all(source, caller)).await;
             if let Err(e) = read {
@@ -195,7 +202,7 @@ impl Shard {
     /// Answers the copying thread, and sends what it has read as fast as the other side stores it.
     async fn serve_copy(
         self: Rc<Self>,
-        to: NodeId,
+        (to, copy): (NodeId, u64),
         mut desk: Desk<Ask, Reply>,
         acked: Rc<Acked>,
         progress: Rc<Progress>,
@@ -241,7 +248,7 @@ impl Shard {
         let event = if whole {
             ResyncEvent::Sent { to, parts: number }
         } else {
-            ResyncEvent::Broken { to, why: "the link or the copying thread ended".into() }
+            ResyncEvent::Broken { to, number: copy, why: "the link or the copying thread ended".into() }
         };
         self.inbox.push(Event::Resync(event));
     }

@@ -15,6 +15,7 @@ impl Tree {
         if let Some(size) = set.size {
             let handle = self.file_for("resize", id)?;
             self.touch(id, size, u64::MAX)?;
+            self.note_size(id, size);
             self.step()?;
             ftruncate(handle.fd(), size).map_err(wrong("resize"))?;
         }

@@ -21,7 +21,11 @@ impl Tree {
         if self.known("write to", id)?.kind != FileKind::File {
             return Err(Fault::Kind { path: self.path_of(id) });
         }
-        self.touch(id, offset, offset.saturating_add(data.len() as u64))?;
+        let end = offset.saturating_add(data.len() as u64);
+        self.touch(id, offset, end)?;
+        if !data.is_empty() {
+            self.note_end(id, end)?;
+        }
         self.write_later(id, offset, data)
     }
 
@@ -29,7 +33,11 @@ impl Tree {
         let handle = self.file_for("allocate in", id)?;
         self.touch_allocated(id, range)?;
         self.step()?;
-        allocate_in(&handle, range).map_err(|e| Fault::system("allocate in", self.path_of(id), e))
+        allocate_in(&handle, range).map_err(|e| Fault::system("allocate in", self.path_of(id), e))?;
+        if FallocateFlags::from_bits_retain(range.mode).contains(FallocateFlags::KEEP_SIZE) {
+            return Ok(());
+        }
+        self.note_end(id, range.offset.saturating_add(range.len))
     }
 
     /// A range is about to be zeroed, if that is what is asked for: other allocations leave the data as it is.

@@ -67,7 +67,8 @@ impl Tree {
         dress
             .put_on(&handle, inherits)
             .map_err(|e| Fault::system("set the attributes of", self.display(&place), e))?;
-        let entry = Entry { kind: *kind, version: index, ctime: time, places: vec![place] };
+        let size = (*kind == FileKind::File).then_some(0);
+        let entry = Entry { kind: *kind, version: index, ctime: time, places: vec![place], size };
         self.index.put(*id, Arc::new(entry));
         self.set_later(*id, Times { atime: Some(time), mtime: Some(time) });
         Ok(())

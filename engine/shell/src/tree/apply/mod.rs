@@ -66,14 +66,21 @@ impl Tree {
             }
             other => {
                 self.flush()?;
-                self.carry_out_other(index, time, other)?
+                // By a record of its own a leader makes others what it is: there may be nothing to remove.
+                self.carry_out_other(index, time, other, !stamped.session.is_nil())?
             }
         };
         self.keep_books(index, time, &stamped.op)?;
         Ok(Applied { leftover })
     }
 
-    fn carry_out_other(&mut self, index: Index, time: Timestamp, op: &Op) -> Result<Option<Leftover>, Fault> {
+    fn carry_out_other(
+        &mut self,
+        index: Index,
+        time: Timestamp,
+        op: &Op,
+        strict: bool,
+    ) -> Result<Option<Leftover>, Fault> {
         match op {
             Op::Make { .. } => self.make(index, time, op)?,
             Op::Link { id, parent, name } => self.link(*id, *parent, name)?,
@@ -86,11 +93,15 @@ impl Tree {
             }
             Op::SetAttr { id, set } => self.set_attr(*id, set)?,
             Op::SetXattr { id, name, value } => self.set_xattr(*id, name, value)?,
-            Op::RemoveXattr { id, name } => self.remove_xattr(*id, name, true)?,
+            Op::RemoveXattr { id, name } => self.remove_xattr(*id, name, strict)?,
             Op::Allocate { id, range } => self.allocate(*id, *range)?,
             Op::Reap { id } => return self.reap(*id),
             Op::Write { .. } => unreachable!("handled by the caller"),
-            Op::Lock { .. } | Op::Unlock { .. } | Op::SessionOpen { .. } | Op::SessionClose {} => {}
+            Op::Lock { .. }
+            | Op::Unlock { .. }
+            | Op::SessionOpen { .. }
+            | Op::SessionClose {}
+            | Op::Compare { .. } => {}
         }
         Ok(None)
     }
@@ -107,7 +118,7 @@ impl Tree {
                 self.set_later(touched.id, Times { atime: None, mtime });
             }
         }
-        Ok(())
+        self.keep_sizes()
     }
 }
 
@@ -132,5 +143,6 @@ pub(super) fn op_name(op: &Op) -> &'static str {
         Op::Reap { .. } => "reap",
         Op::Lock { .. } | Op::Unlock { .. } => "lock",
         Op::SessionOpen { .. } | Op::SessionClose {} => "session",
+        Op::Compare { .. } => "compare",
     }
 }

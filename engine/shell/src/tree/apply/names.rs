@@ -6,6 +6,7 @@ use rfs_model::op::Fate;
 use rfs_model::{FileKind, InodeId};
 
 use super::slow::Leftover;
+use crate::tree::converge::aside_place;
 use crate::tree::entry::{Entry, Place};
 use crate::tree::layout::LIMBO_DIR;
 use crate::tree::resolve::orphan_place;
@@ -50,8 +51,14 @@ impl Tree {
             self.index.update(id, |entry| entry.places.clear())?;
             return Ok(None);
         }
-        let leftover = if self.is_big(id, entry)? {
-            Some(self.set_aside(id, place)?)
+        let big = self.is_big(id, entry)?;
+        let leftover = if big || self.may_come_back() {
+            let limbo = aside_place(LIMBO_DIR, id);
+            if entry.kind == FileKind::Dir {
+                self.clear_foreign_in(place)?;
+            }
+            self.move_entry(id, place, &limbo, true)?;
+            self.dies_later(&limbo, big)
         } else {
             self.remove_entry(place, entry.kind == FileKind::Dir)?;
             None
@@ -59,13 +66,6 @@ impl Tree {
         self.forget(id);
         self.index.remove(id);
         Ok(leftover)
-    }
-
-    /// Moves a big file that dies to limbo, where it is deleted later.
-    fn set_aside(&self, id: InodeId, place: &Place) -> Result<Leftover, Fault> {
-        let limbo = Place::new(LIMBO_DIR, id.to_string().as_bytes());
-        self.move_entry(id, place, &limbo, true)?;
-        Ok(self.leftover(&limbo))
     }
 
     pub(super) fn rename(
@@ -112,11 +112,20 @@ impl Tree {
                 self.index.update(replaced, |entry| entry.remove_place(to.parent, &to.name))?;
                 Ok(None)
             }
-            Fate::Dies if !self.is_big(replaced, &old)? => {
+            Fate::Dies if old.kind != FileKind::Dir || !self.may_come_back() => {
+                // Who looks into the brick's directory sees one of them at any time.
+                let big = self.is_big(replaced, &old)?;
+                let leftover = if big || self.may_come_back() {
+                    let limbo = aside_place(LIMBO_DIR, replaced);
+                    self.link_entry(replaced, to, &limbo)?;
+                    self.dies_later(&limbo, big)
+                } else {
+                    None
+                };
                 self.forget(replaced);
                 self.move_entry(id, from, to, true)?;
                 self.index.remove(replaced);
-                Ok(None)
+                Ok(leftover)
             }
             _ => {
                 let leftover = self.lose_last(replaced, &old, to, fate)?;

@@ -23,9 +23,16 @@ pub struct Leftover {
     limbo: Arc<Handle>,
     name: Box<[u8]>,
     path: String,
+    big: bool,
 }
 
 impl Leftover {
+    /// Whether deleting it takes long.
+    #[must_use]
+    pub fn is_big(&self) -> bool {
+        self.big
+    }
+
     /// Deletes it; not durable. What is not run is found again by [`Tree::leftovers`] after the next start.
     ///
     /// # Errors
@@ -89,7 +96,10 @@ impl Tree {
         self.flush_of(id)?;
         let handle = self.file_for("resize", id)?;
         match slow {
-            Slow::Truncate(size) => self.touch(id, size, u64::MAX)?,
+            Slow::Truncate(size) => {
+                self.touch(id, size, u64::MAX)?;
+                self.note_size(id, size);
+            }
             Slow::Allocate(range) => self.touch_allocated(id, range)?,
         }
         Ok(Some(Prelude { handle, slow, path: self.path_of(id) }))
@@ -107,8 +117,9 @@ impl Tree {
         Ok(entry.kind == FileKind::File && self.stat(id, entry)?.st_blocks as u64 * 512 > BIG_BYTES)
     }
 
-    pub(super) fn leftover(&self, limbo: &Place) -> Leftover {
-        Leftover { limbo: self.limbo.clone(), name: limbo.name.clone(), path: self.display(limbo) }
+    pub(in crate::tree) fn leftover(&self, limbo: &Place, big: bool) -> Leftover {
+        let parts = (self.limbo.clone(), limbo.name.clone(), self.display(limbo));
+        Leftover { limbo: parts.0, name: parts.1, path: parts.2, big }
     }
 
     /// What an earlier life of the brick left in limbo, to be deleted at leisure. Call it after recovery.
@@ -127,7 +138,7 @@ impl Tree {
             {
                 self.check_place(&self.place_of(id, &entry), id)?;
             }
-            out.push(self.leftover(&place));
+            out.push(self.leftover(&place, true));
         }
         Ok(out)
     }

@@ -17,15 +17,8 @@ use crate::tree::planted::Planted;
 use crate::tree::{Fault, Tree};
 
 impl<'a> Recovery<'a> {
-    /// Makes room in the index for what the records made: the disk may have it.
     pub(super) fn begin(tree: &'a mut Tree, plan: &'a Plan) -> Result<Self, Fault> {
-        for (id, made) in plan.makes() {
-            if tree.index.get(id)?.is_none() {
-                let (version, ctime) = (Index::ZERO, Timestamp::default());
-                let entry = Entry { kind: made.kind, version, ctime, places: Vec::new() };
-                tree.index.put(id, Arc::new(entry));
-            }
-        }
+        tree.expect_made(plan)?;
         let mut wanted: HashMap<InodeId, Vec<Place>> = HashMap::new();
         for ((parent, name), value) in plan.slots() {
             if let Some(id) = value {
@@ -43,7 +36,8 @@ impl<'a> Recovery<'a> {
                     continue;
                 }
                 self.find(id, aside_place(parent, id), &mut queue)?;
-                if parent == ORPHANS_DIR && self.was_orphan(id)? && !self.plan.dead().contains(&id) {
+                // An orphan that a lost record had reaped is in limbo.
+                if self.was_orphan(id)? && !self.plan.dead().contains(&id) {
                     self.keep.insert(id);
                 }
             }
@@ -153,7 +147,21 @@ impl<'a> Recovery<'a> {
     }
 }
 
+impl Tree {
+    /// Makes room in the index for what the records made: the disk may have it.
+    pub(super) fn expect_made(&mut self, plan: &Plan) -> Result<(), Fault> {
+        for (id, made) in plan.makes() {
+            if self.index.get(id)?.is_none() {
+                let (version, ctime) = (Index::ZERO, Timestamp::default());
+                let entry = Entry { kind: made.kind, version, ctime, places: Vec::new(), size: Some(0) };
+                self.index.put(id, Arc::new(entry));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Where an inode is kept in limbo or among the orphans.
-pub(super) fn aside_place(parent: InodeId, id: InodeId) -> Place {
+pub(in crate::tree) fn aside_place(parent: InodeId, id: InodeId) -> Place {
     Place::new(parent, id.to_string().as_bytes())
 }

@@ -10,6 +10,7 @@ mod bench;
 mod discover;
 mod redo;
 mod settle;
+mod sweep;
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +18,10 @@ use rfs_core::converge::{PlaceError, Plan, place};
 use rfs_model::op::Stamped;
 use rfs_model::{Index, InodeId, Term};
 
+use super::planted::Planted;
 use super::{Fault, Place, Tree};
+
+pub(super) use discover::aside_place;
 
 /// What is called with each record: its index and its outcome.
 pub type Each<'a> = dyn FnMut(Index, &Stamped) -> Result<(), Fault> + 'a;
@@ -79,9 +83,25 @@ impl Tree {
             Ok(())
         })?;
         self.settling.get_mut().recovering = true;
+        let sweep = self.index.notes()?.sweep;
+        let kept = match sweep {
+            Some(from) if !self.has_fault(Planted::NotSwept) => self.claim_changed(from, &mut plan)?,
+            _ => Vec::new(),
+        };
         let strays = self.make_names_true(&plan)?;
+        if let Some(from) = sweep {
+            for (id, times) in kept {
+                if self.index.get(id)?.is_some() {
+                    self.set_later(id, times);
+                }
+            }
+            self.doubt_changed(from, &plan)?;
+        }
         log.replay(&mut |_, stamped| self.redo(&plan, stamped))?;
         self.end_batch()?;
+        if sweep.is_some() {
+            self.cut_to_size()?;
+        }
         self.settling.get_mut().recovering = false;
         self.applied = through;
         self.term = self.term.max(term);

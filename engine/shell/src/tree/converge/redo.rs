@@ -17,6 +17,9 @@ const HELD_TIMES: usize = 16 * 1024;
 impl Tree {
     pub(super) fn redo(&mut self, plan: &Plan, stamped: &Stamped) -> Result<(), Fault> {
         let (op, time) = (&stamped.op, stamped.time);
+        if let Op::Compare { ids } = op {
+            self.doubt(ids)?;
+        }
         if let Op::Make { id, .. } = op
             && !plan.dead().contains(id)
             && !self.has_fault(Planted::BirthNotRedone)

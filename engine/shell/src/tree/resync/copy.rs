@@ -1,6 +1,7 @@
 //! One inode, read piece by piece.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 use crate::tree::handle::{Access, Handle, kind_of};
 use crate::tree::layout::is_private_xattr;
 use crate::tree::read::read_at;
+use crate::tree::sums::BLOCK;
 use crate::tree::{Entry, Fault, Tree};
 
 /// An open inode, lent to a thread that copies it.
@@ -19,6 +21,8 @@ use crate::tree::{Entry, Fault, Tree};
 pub struct Lent {
     handle: Arc<Handle>,
     path: String,
+    /// Of a file that was cut: where it ends, and where it should.
+    cut: Option<(u64, u64)>,
 }
 
 impl Tree {
@@ -28,7 +32,15 @@ impl Tree {
     /// [`Fault`].
     pub fn lend(&self, id: InodeId) -> Result<Option<Lent>, Fault> {
         let Some(entry) = self.index.get(id)? else { return Ok(None) };
-        Ok(Some(Lent { handle: self.handle(id, &entry, Access::Read)?, path: self.path_of(id) }))
+        let (handle, path) = (self.handle(id, &entry, Access::Read)?, self.path_of(id));
+        self.flush_of(id)?;
+        let mut cut = None;
+        if entry.kind == FileKind::File {
+            let found = handle.stat().map_err(|e| Fault::system("stat", &*path, e))?.st_size as u64;
+            let whole = self.whole_size(id, &entry, found)?;
+            cut = (found < whole).then_some((found, whole));
+        }
+        Ok(Some(Lent { handle, path, cut }))
     }
 }
 
@@ -53,6 +65,8 @@ pub struct Copy {
     at: u64,
     size: u64,
     bytes: u64,
+    /// Blocks that the file should have and has not.
+    lost: Range<u64>,
     xattrs: VecDeque<Vec<u8>>,
 }
 
@@ -70,7 +84,9 @@ impl Copy {
         };
         let xattrs = xattrs.into_iter().filter(|name| !is_private_xattr(name)).collect();
         let ready = named(id, entry, body);
-        Ok(Self { id, lent, ready, at: 0, size, bytes: 0, xattrs })
+        let cut = lent.as_ref().and_then(|lent| lent.cut);
+        let lost = cut.map_or(0..0, |(found, whole)| found / BLOCK..whole.div_ceil(BLOCK));
+        Ok(Self { id, lent, ready, at: 0, size, bytes: 0, lost, xattrs })
     }
 
     /// Bytes of data read so far.
@@ -90,7 +106,10 @@ impl Copy {
         }
         match self.next_data()? {
             Some(item) => Ok(Some(item)),
-            None => self.next_xattr(),
+            None => match self.lost.next() {
+                Some(block) => Ok(Some(Item::Rotten { id: self.id, block })),
+                None => self.next_xattr(),
+            },
         }
     }
 
@@ -156,7 +175,11 @@ fn body_of(kind: FileKind, lent: &Lent) -> Result<Body, Fault> {
         uid: stat.st_uid,
         gid: stat.st_gid,
         rdev: stat.st_rdev,
-        size: if kind == FileKind::File { stat.st_size as u64 } else { 0 },
+        size: match lent.cut {
+            Some((_, whole)) => whole,
+            None if kind == FileKind::File => stat.st_size as u64,
+            None => 0,
+        },
         atime: time(stat.st_atime, stat.st_atime_nsec),
         mtime: time(stat.st_mtime, stat.st_mtime_nsec),
         target: target.into(),

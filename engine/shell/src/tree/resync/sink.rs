@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rfs_model::label::{BrickState, Label};
+use rfs_model::limits::FILE_BYTES;
 use rfs_model::resync::{Body, Item};
+use rfs_model::sound::fits;
 use rfs_model::{FileKind, Index, InodeId, Term, Timestamp};
 use rustix::fs::ftruncate;
 
@@ -19,8 +21,8 @@ use crate::tree::handle::{Access, Handle};
 use crate::tree::layout::{INDEX, LIMBO, LIMBO_DIR, ORPHANS, PRIVATE, is_private, is_private_xattr};
 use crate::tree::moves::NewNode;
 use crate::tree::resolve::orphan_place;
-use crate::tree::store::{Checkpoint, Store};
-use crate::tree::sums::SumChanges;
+use crate::tree::store::{Checkpoint, Notes, Store};
+use crate::tree::sums::{BLOCK, SumChanges};
 use crate::tree::times::Times;
 use crate::tree::{Entry, Fault, Limits, Place, Tree, write_label};
 
@@ -83,11 +85,17 @@ impl Sink {
         remove(&index)?;
         let time = Timestamp::default();
         make_root(dir, RootAttr { mode: 0o700, uid: 0, gid: 0, time })?;
-        let entry = Entry { kind: FileKind::Dir, version: Index::ZERO, ctime: time, places: Vec::new() };
+        let entry =
+            Entry { kind: FileKind::Dir, version: Index::ZERO, ctime: time, places: Vec::new(), size: None };
         let nowhere =
             Checkpoint { index: Index::ZERO, term: Term::ZERO, floor: Index::ZERO, state: Bytes::new() };
         let store = Store::create(&index)?;
-        store.commit(&nowhere, std::iter::once((InodeId::ROOT, Some(&entry))), &SumChanges::new())?;
+        store.commit(
+            &nowhere,
+            std::iter::once((InodeId::ROOT, Some(&entry))),
+            &SumChanges::new(),
+            &Notes::default(),
+        )?;
         let tree = Tree::with_store(dir, limits, store)?;
         for name in tree.root.xattr_names().map_err(|e| Fault::system("list the attributes of", "/", e))? {
             if !is_private_xattr(&name) {
@@ -145,7 +153,8 @@ impl Sink {
             }
             Item::Inode { id, kind, version, ctime, places, body } => {
                 let places = checked(&places)?;
-                self.inode(id, Entry { kind, version, ctime, places }, body)?;
+                let size = body.as_ref().filter(|_| kind == FileKind::File).map(|body| body.size);
+                self.inode(id, Entry { kind, version, ctime, places, size }, body)?;
             }
             Item::Places { id, places } => {
                 self.expect(id)?;
@@ -155,11 +164,17 @@ impl Sink {
             }
             Item::Data { id, offset, data } => {
                 self.expect(id)?;
+                if !fits(offset, data.len() as u64) {
+                    return Err(Fault::Copy(format!("inode {id} would be too large")));
+                }
                 self.progress.bytes += data.len() as u64;
                 self.tree.write(id, offset, &data)?;
             }
             Item::Rotten { id, block } => {
                 self.expect(id)?;
+                if block > FILE_BYTES / BLOCK {
+                    return Err(Fault::Copy(format!("inode {id} would be too large")));
+                }
                 self.tree.take_as_rotten(id, block)?;
             }
             Item::Xattr { id, name, value } => self.xattr(id, &name, &value)?,
@@ -236,7 +251,7 @@ impl Sink {
         let new = NewNode { id: dir, kind: FileKind::Dir, mode: 0o700, rdev: 0, target: b"" };
         self.tree.make_node(&waiting(dir), &new)?;
         let (version, ctime) = (Index::ZERO, Timestamp::default());
-        let entry = Entry { kind: FileKind::Dir, version, ctime, places: vec![waiting(dir)] };
+        let entry = Entry { kind: FileKind::Dir, version, ctime, places: vec![waiting(dir)], size: None };
         self.tree.index.put(dir, Arc::new(entry));
         self.early.insert(dir);
         Ok(())
@@ -280,6 +295,7 @@ impl Sink {
     /// The inode before has all its items.
     fn finish_current(&mut self) -> Result<(), Fault> {
         self.tree.flush()?;
+        self.tree.keep_sizes()?;
         let Some((id, Some(times))) = self.current.take() else { return Ok(()) };
         if self.tree.known("finish", id)?.kind == FileKind::Dir {
             self.dir_times.insert(id, times);
@@ -297,7 +313,12 @@ impl Sink {
 
     fn commit(&mut self, checkpoint: &Checkpoint) -> Result<(), Fault> {
         let (store, changes, sums) = self.tree.index.freeze();
-        store.commit(checkpoint, changes.iter().map(|(id, entry)| (*id, entry.as_deref())), &sums)?;
+        store.commit(
+            checkpoint,
+            changes.iter().map(|(id, entry)| (*id, entry.as_deref())),
+            &sums,
+            &Notes::default(),
+        )?;
         self.tree.index.thaw()
     }
 

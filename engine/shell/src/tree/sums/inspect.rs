@@ -9,7 +9,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use rfs_model::codec::Encode;
 use rfs_model::resync::Body;
-use rfs_model::{FileKind, Index, InodeId, layout};
+use rfs_model::{FileKind, Index, InodeId, Timestamp, layout};
 
 use super::blocks::Blocks;
 use super::chunk::{BLOCK, BLOCKS, ChunkSums};
@@ -216,10 +216,28 @@ impl Tree {
             return Ok(false);
         }
         if gone {
+            let times = self.times_above(&entry.places)?;
             self.make_again(id, &entry, meta)?;
+            times.into_iter().try_for_each(|(dir, mtime)| self.put_back_time(dir, mtime))?;
         }
         self.dress_as(id, &entry, meta)?;
         Ok(self.look(id)?.is_some_and(|look| look.digest == meta.look.digest))
+    }
+
+    /// The times of the directories of some names: what repairs a name is no change of them.
+    fn times_above(&self, places: &[Place]) -> Result<Vec<(InodeId, Timestamp)>, Fault> {
+        let mut out = Vec::new();
+        for place in places {
+            let wrong = |e| Fault::system("stat", self.path_of(place.parent), e);
+            let stat = self.dir(place.parent)?.stat().map_err(wrong)?;
+            out.push((place.parent, Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 }));
+        }
+        Ok(out)
+    }
+
+    fn put_back_time(&self, dir: InodeId, mtime: Timestamp) -> Result<(), Fault> {
+        let set = self.dir(dir)?.set_times(None, Some(mtime));
+        set.map_err(|e| Fault::system("set the times of", self.path_of(dir), e))
     }
 
     fn is_gone(&self, id: InodeId, entry: &Entry) -> Result<bool, Fault> {
@@ -294,7 +312,9 @@ impl Tree {
         match self.occupant(place)? {
             Some(Some(found)) if found == id => return Ok(Name::Right),
             Some(found) if self.is_foreign(place, found)? => {
+                let times = self.times_above(std::slice::from_ref(place))?;
                 self.clear_foreign(place)?;
+                times.into_iter().try_for_each(|(dir, mtime)| self.put_back_time(dir, mtime))?;
                 // It may be this very inode, without its identity: nobody may go on with it.
                 self.forget(id);
                 return Ok(Name::Wrong("another file stood there, and was set aside"));
@@ -304,7 +324,7 @@ impl Tree {
         }
         let dir = self.dir(place.parent)?;
         let wrong = |e| Fault::system("list", self.path_of(place.parent), e);
-        let stat = dir.stat().map_err(wrong)?;
+        let times = self.times_above(std::slice::from_ref(place))?;
         let mut from = None;
         for name in names_of(place.parent, dir.scan().map_err(wrong)?).map_err(wrong)? {
             let name = name.map_err(wrong)?;
@@ -327,8 +347,7 @@ impl Tree {
                 return Ok(Name::Wrong("the name is gone"));
             }
         }
-        let mtime = rfs_model::Timestamp { secs: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
-        dir.set_times(None, Some(mtime)).map_err(wrong)?;
+        times.into_iter().try_for_each(|(dir, mtime)| self.put_back_time(dir, mtime))?;
         let (brick, path) = (self.path.display(), self.display(place));
         tracing::warn!("rot: {brick}{path}: the name was gone, and was put back");
         Ok(Name::PutBack)

@@ -161,7 +161,7 @@ impl Tree {
         }
         let (mut pieces, mut left) = (Vec::new(), JOB_BLOCKS);
         while left > 0 && pieces.len() < JOB_FILES {
-            let size = |id| Ok(tolerate(self.blocks_in(id))?.flatten());
+            let size = |id| Ok(tolerate(self.blocks_found(id))?.flatten());
             let taken = self.settling.borrow_mut().take(left, size)?;
             let Some((id, blocks, cold)) = taken else { break };
             let Some(entry) = self.index.get(id)? else { continue };
@@ -178,8 +178,8 @@ impl Tree {
         Ok(Some(SumJob { pieces, lost: settling.lost }))
     }
 
-    /// Blocks that a file has; `None` when there is no such file.
-    fn blocks_in(&self, id: InodeId) -> Result<Option<u64>, Fault> {
+    /// Blocks that a file has on disk; `None` when there is no such file. The settling may be borrowed.
+    fn blocks_found(&self, id: InodeId) -> Result<Option<u64>, Fault> {
         let entry = self.index.get(id)?.filter(|e| e.kind == FileKind::File);
         let Some(entry) = entry else { return Ok(None) };
         self.flush_of(id)?;
@@ -213,9 +213,10 @@ impl Tree {
             }
             self.take_sum(id, block, sum)?;
             if last.replace(id) != Some(id)
-                && let Ok(Some(look)) = self.look(id)
+                && let Ok(Some(meta)) = self.meta(id)
             {
-                self.set_seal(&look)?;
+                self.believe_size(id, meta.body.size)?;
+                self.set_seal(&meta.look)?;
             }
         }
         for (id, bad) in done.unreadable {
@@ -266,7 +267,9 @@ impl Tree {
         if self.settling.borrow().busy {
             return Ok(Some((None, block)));
         }
-        let (Some(blocks), Some(entry)) = (self.blocks_in(id)?, self.index.get(id)?) else { return Ok(None) };
+        let (Some(blocks), Some(entry)) = (self.blocks_found(id)?, self.index.get(id)?) else {
+            return Ok(None);
+        };
         let handle = self.handle_apart(id, &entry)?;
         let data = next_data(&handle, block * BLOCK, blocks * BLOCK);
         let data = data.map_err(|e| Fault::system("seek in", self.path_of(id), e))?;
@@ -313,8 +316,13 @@ impl Tree {
         let (mut walk, mut left) = (Walk { done, after, chunk }, WALK_CHUNKS);
         let page = self.index.page(walk.after, WALK_FILES)?;
         walk.done = page.is_empty();
-        for (id, entry) in page {
-            let blocks = tolerate(self.blocks_in(id))?.flatten().unwrap_or_default();
+        for (id, _) in page {
+            // As it is by now, not as it was at the checkpoint.
+            let Some(entry) = self.index.get(id)? else {
+                (walk.after, walk.chunk) = (Some(id), 0);
+                continue;
+            };
+            let blocks = tolerate(self.blocks_found(id))?.flatten().unwrap_or_default();
             let handle = if blocks > 0 { tolerate(self.handle_apart(id, &entry))? } else { None };
             while let (true, Some(handle)) = (left > 0, &handle) {
                 let data = next_data(handle, walk.chunk * CHUNK, blocks * BLOCK);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rfs_model::{FileKind, Index, InodeId, Timestamp, layout};
-use rustix::fs::{fdatasync, ftruncate};
+use rustix::fs::fdatasync;
 use rustix::io::{Errno, pwrite};
 
 use super::blocks::{Blocks, bits};
@@ -92,7 +92,8 @@ impl Tree {
         }
         self.flush_of(id)?;
         let handle = self.handle(id, &entry, Access::Read)?;
-        let size = handle.stat().map_err(|e| Fault::system("stat", self.path_of(id), e))?.st_size as u64;
+        let found = handle.stat().map_err(|e| Fault::system("stat", self.path_of(id), e))?.st_size as u64;
+        let size = self.whole_size(id, &entry, found)?;
         let (mut whole, mut all) = (0, Vec::new());
         for bit in (0..BLOCKS).filter(|bit| mask >> bit & 1 == 1) {
             match self.read_checked(id, &handle, (chunk * BLOCKS + bit) * BLOCK, BLOCK as usize) {
@@ -125,11 +126,9 @@ impl Tree {
         let wrong = |e| Fault::system("repair", self.path_of(id), e);
         let stat = handle.stat().map_err(wrong)?;
         let same = given.version == entry.version;
-        let size = if same { given.size } else { stat.st_size as u64 };
-        if size > stat.st_size as u64 {
-            // The file was cut behind the brick. What comes back as zeros has sums, and is mended when it is read.
-            ftruncate(handle.fd(), size).map_err(wrong)?;
-        }
+        // The file may have been cut behind the brick: it grows again with its blocks.
+        let found = stat.st_size as u64;
+        let size = self.made_size(id, &entry).unwrap_or(if same { given.size } else { found });
         let mut blocks = Vec::new();
         for (bit, data) in given.blocks().filter(|(bit, _)| sums.rotten >> bit & 1 == 1) {
             let (block, new) = (chunk * BLOCKS + bit, sum(&data));

@@ -1,6 +1,6 @@
 //! What has changed and has no sums yet: summed when it has not changed for a while.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
 use rfs_model::InodeId;
@@ -35,6 +35,10 @@ pub(in crate::tree) struct Settling {
     queue: VecDeque<(u64, InodeId)>,
     /// Counts how often something was forgotten.
     pub(super) lost: u64,
+    /// Sizes that records have given since the index was told.
+    pub(super) sizes: BTreeMap<InodeId, u64>,
+    /// Files that were cut: blocks behind their end that were marked for it.
+    pub(super) cut: BTreeMap<InodeId, Range<u64>>,
     /// Files that have, or had, rotten blocks.
     pub(super) wounded: HashSet<InodeId>,
     pub(super) found: BTreeSet<Rotten>,
@@ -116,6 +120,8 @@ impl Settling {
     pub(in crate::tree) fn forget(&mut self, id: InodeId) {
         self.wet.remove(&id);
         self.wounded.remove(&id);
+        self.sizes.remove(&id);
+        self.cut.remove(&id);
     }
 
     /// The next file that has been quiet long enough: its blocks below `end`, which the caller finds out, up to `max` in one

@@ -41,7 +41,11 @@ pub struct Checked {
 
 /// What blocks of one file must be.
 #[derive(Clone, Debug, Default)]
-pub(in crate::tree) struct Expected(Vec<(u64, Arc<ChunkSums>)>);
+pub(in crate::tree) struct Expected {
+    chunks: Vec<(u64, Arc<ChunkSums>)>,
+    /// The size that records gave the file, if it is held to one.
+    size: Option<u64>,
+}
 
 /// Why a checked read gave nothing.
 pub(in crate::tree) enum Unread {
@@ -53,14 +57,18 @@ pub(in crate::tree) enum Unread {
 impl Expected {
     /// Reads up to `len` bytes, less at the end of the file only, and checks all blocks that they are in.
     pub(in crate::tree) fn read(&self, handle: &Handle, offset: u64, len: usize) -> Result<Bytes, Unread> {
-        if self.0.is_empty() {
-            return read_at(handle, offset, len).map_err(Unread::Errno);
+        if self.chunks.is_empty() {
+            let data = read_at(handle, offset, len).map_err(Unread::Errno)?;
+            let missing = self.missing(offset, len as u64, data.len() as u64);
+            return if missing.is_empty() { Ok(data) } else { Err(Unread::Bad(missing)) };
         }
         let blocks = blocks_of(offset, len as u64);
         let start = blocks.start * BLOCK;
         let all = usize::try_from((blocks.end - blocks.start) * BLOCK).unwrap_or(usize::MAX);
         let data = read_at(handle, start, all).map_err(Unread::Errno)?;
-        let bad = self.bad(blocks, &data);
+        let mut bad = self.bad(blocks, &data);
+        let missing = self.missing(start, all as u64, data.len() as u64);
+        missing.ranges().iter().for_each(|range| bad.add(range.clone()));
         if !bad.is_empty() {
             return Err(Unread::Bad(bad));
         }
@@ -68,10 +76,20 @@ impl Expected {
         Ok(data.slice(skip..data.len().min(skip.saturating_add(len))))
     }
 
+    /// The blocks that the file must have and has not, of those that were asked for: `got` is as far as it went.
+    fn missing(&self, offset: u64, asked: u64, got: u64) -> Blocks {
+        let mut missing = Blocks::default();
+        let end = self.size.unwrap_or(0).min(offset.saturating_add(asked));
+        if got < asked && offset + got < end {
+            missing.add((offset + got) / BLOCK..end.div_ceil(BLOCK));
+        }
+        missing
+    }
+
     /// The blocks that are not as expected; `data` begins with the first.
     fn bad(&self, blocks: Range<u64>, data: &[u8]) -> Blocks {
         let mut bad = Blocks::default();
-        for (chunk, sums) in &self.0 {
+        for (chunk, sums) in &self.chunks {
             let first = chunk * BLOCKS;
             for block in first.max(blocks.start)..(first + BLOCKS).min(blocks.end) {
                 let bit = (block - first) as u32;
@@ -100,10 +118,11 @@ impl Tree {
         if self.settling.borrow().off || len == 0 || i64::try_from(offset).is_err() {
             return Ok(out);
         }
+        out.size = self.index.get(id)?.and_then(|entry| self.wanted_size(id, &entry));
         let blocks = blocks_of(offset, len as u64);
         for chunk in blocks.start / BLOCKS..=(blocks.end - 1) / BLOCKS {
             if let Some(sums) = self.index.sums_of(id, chunk)? {
-                out.0.push((chunk, sums));
+                out.chunks.push((chunk, sums));
             }
         }
         Ok(out)
@@ -209,7 +228,7 @@ impl Tree {
         let expected = self.expected(id, offset, data.len())?;
         let blocks = blocks_of(offset, data.len() as u64);
         let aligned = offset.is_multiple_of(BLOCK);
-        if expected.0.is_empty() || aligned && expected.bad(blocks.clone(), &data).is_empty() {
+        if expected.chunks.is_empty() || aligned && expected.bad(blocks.clone(), &data).is_empty() {
             return Ok(Checked { data, rotten: Vec::new() });
         }
         let (mut out, mut rotten) = (bytes::BytesMut::zeroed(data.len()), Vec::new());

@@ -8,4 +8,6 @@ mod listing;
 mod rebuild;
 mod resync;
 pub(crate) mod rig;
+mod sizes;
 mod sums;
+mod sweep;

@@ -253,3 +253,21 @@ fn a_rotten_block_is_not_copied_as_if_it_were_whole() {
     assert!(matches!(tree.read(f, 4096, 1), Err(Fault::Rot { offset: 4096, .. })));
     assert_eq!(tree.rotten_in(f, 0).unwrap(), 0b10);
 }
+
+#[test]
+fn a_file_that_was_cut_is_not_copied_as_if_it_were_whole() {
+    let mut rig = Rig::new();
+    let f = rig.make(ROOT, "f", FileKind::File);
+    rig.run(write(f, 0, &[7; 3 * 4096]));
+    rig.tree.tell_time(1_000_000, true);
+    rig.checkpoint(b"");
+    let file = std::fs::OpenOptions::new().write(true).open(rig.dir.join("f")).unwrap();
+    file.set_len(5000).unwrap();
+    let temp = scratch();
+    let mut source = rig.tree.copy_source().unwrap();
+    let _ = copy(&mut source, &mut Quiet(&rig.tree), temp.path());
+    let tree = Tree::open(temp.path(), &Limits::default()).unwrap();
+    assert_eq!(tree.attr(f).unwrap().unwrap().size, 3 * 4096);
+    assert_eq!(tree.read(f, 0, 4096).unwrap().unwrap(), vec![7; 4096]);
+    assert_eq!(tree.rotten_in(f, 0).unwrap(), 0b110);
+}

@@ -1,0 +1,245 @@
+//! What this mount knows of one inode.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use rfs_model::attr::FileKind;
+use rfs_model::{Attr, Index, InodeId, Seq};
+
+/// Extended attributes whose absence is remembered: the kernel asks for them before writes and permission checks.
+pub const ASKED_OFTEN: [&[u8]; 3] =
+    [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+
+/// A state of the volume, as far as this mount knows: its own newest change, and how many of others it was told of.
+pub type Moment = (Seq, u64);
+
+/// What this mount knows of one inode. Shared with open handles.
+#[derive(Debug)]
+pub struct Inode {
+    pub number: u64,
+    pub id: InodeId,
+    /// This session's newest write to it; 0: none.
+    last_write: AtomicU64,
+    /// Bit n: it certainly has no `ASKED_OFTEN[n]`.
+    absent: AtomicU8,
+    /// How often its attributes may have changed.
+    doubts: AtomicU64,
+    /// What `doubts` was when it had no privileges that a write takes away.
+    unprivileged: AtomicU64,
+    /// The version that it had when all pages that the kernel may hold were dropped or found valid; 0: unknown.
+    pages: AtomicU64,
+    /// The kernel believes in no smaller size than this.
+    least_size: AtomicU64,
+    /// Handles of this mount that append.
+    appenders: AtomicU32,
+    /// An append of this mount has ended elsewhere than the kernel thinks.
+    misplaced: AtomicBool,
+    /// The listing of it that the kernel holds, or is about to make, is right as far as we were told.
+    listed: AtomicBool,
+    /// Of a directory: its attributes, and when they were told.
+    told: Mutex<Option<Box<(Attr, Moment)>>>,
+    /// Owners that may hold locks on it by this session.
+    lockers: Mutex<BTreeSet<u64>>,
+}
+
+impl Inode {
+    pub(super) fn new(id: InodeId) -> Self {
+        Self {
+            number: id.number(),
+            id,
+            last_write: AtomicU64::default(),
+            absent: AtomicU8::default(),
+            doubts: AtomicU64::default(),
+            unprivileged: AtomicU64::new(u64::MAX),
+            pages: AtomicU64::default(),
+            // Until it is told of any.
+            least_size: AtomicU64::new(u64::MAX),
+            appenders: AtomicU32::default(),
+            misplaced: AtomicBool::default(),
+            listed: AtomicBool::default(),
+            told: Mutex::default(),
+            lockers: Mutex::default(),
+        }
+    }
+
+    pub fn wrote(&self, seq: Seq) {
+        self.last_write.fetch_max(seq.0, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn last_write(&self) -> Seq {
+        Seq(self.last_write.load(Ordering::Relaxed))
+    }
+
+    fn bit(name: &[u8]) -> u8 {
+        ASKED_OFTEN.iter().position(|asked| *asked == name).map_or(0, |n| 1 << n)
+    }
+
+    /// True only when it is certain that the inode has no such attribute.
+    #[must_use]
+    pub fn lacks(&self, name: &[u8]) -> bool {
+        self.absent.load(Ordering::Relaxed) & Self::bit(name) != 0
+    }
+
+    pub fn found_lacking(&self, name: &[u8]) {
+        self.absent.fetch_or(Self::bit(name), Ordering::Relaxed);
+    }
+
+    /// Attributes may have been set.
+    pub fn attributes_unknown(&self) {
+        self.doubts.fetch_add(1, Ordering::Relaxed);
+        self.absent.store(0, Ordering::Relaxed);
+        self.told.lock().expect("no holder panics").take();
+    }
+
+    /// Goes up whenever attributes may have changed.
+    #[must_use]
+    pub fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::Relaxed)
+    }
+
+    /// It was asked for when [`Inode::doubts`] was this, and has no privileges that a write takes away.
+    pub fn found_unprivileged(&self, doubts: u64) {
+        self.unprivileged.store(doubts, Ordering::Relaxed);
+    }
+
+    /// True only when it certainly has no privileges that a write takes away.
+    #[must_use]
+    pub fn is_unprivileged(&self) -> bool {
+        self.unprivileged.load(Ordering::Relaxed) == self.doubts()
+    }
+
+    /// The version of which all pages are that the kernel holds, and its size; 0: unknown.
+    #[must_use]
+    pub fn pages(&self) -> Index {
+        Index(self.pages.load(Ordering::Relaxed))
+    }
+
+    /// The kernel holds nothing older.
+    pub fn pages_are_of(&self, version: Index) {
+        self.pages.store(version.0, Ordering::Relaxed);
+    }
+
+    pub fn pages_unknown(&self) {
+        self.pages.store(0, Ordering::Relaxed);
+    }
+
+    /// The kernel is told this size, and may believe it.
+    pub fn size_told(&self, size: u64) {
+        self.least_size.fetch_min(size, Ordering::Relaxed);
+    }
+
+    /// The kernel has grown the file to this size if it was smaller.
+    pub fn size_grown(&self, size: u64) {
+        self.least_size.fetch_max(size, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn least_size(&self) -> u64 {
+        self.least_size.load(Ordering::Relaxed)
+    }
+
+    pub fn appender_came(&self) {
+        self.appenders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn appender_left(&self) {
+        self.appenders.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// An append has ended elsewhere than the kernel thinks: others append, too.
+    pub fn append_misplaced(&self) {
+        self.misplaced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the size that the kernel believes may be one that the file never had. It adds what was appended to what it
+    /// held for the size before, and the right one, which it asks for at the next read, it does not take when it was told of
+    /// another change meanwhile. So this ends only when the kernel forgets the inode.
+    #[must_use]
+    pub fn size_is_guessed(&self) -> bool {
+        self.misplaced.load(Ordering::Relaxed) || self.appenders.load(Ordering::Relaxed) > 0
+    }
+
+    /// Attributes of a directory, as of that moment.
+    pub fn tell(&self, attr: Attr, moment: Moment) {
+        if attr.kind == FileKind::Dir {
+            *self.told.lock().expect("no holder panics") = Some(Box::new((attr, moment)));
+        }
+    }
+
+    /// A directory's attributes, if nothing at all has changed since they were told.
+    #[must_use]
+    pub fn told(&self, now: Moment) -> Option<Attr> {
+        let told = self.told.lock().expect("no holder panics");
+        told.as_ref().filter(|told| told.1 == now).map(|told| told.0)
+    }
+
+    /// A directory is opened. Whether the kernel may keep the listing that it has; if not, it begins a new one.
+    pub fn keeps_listing(&self) -> bool {
+        self.listed.swap(true, Ordering::Relaxed)
+    }
+
+    /// The directory has changed.
+    pub fn listing_is_old(&self) {
+        self.listed.store(false, Ordering::Relaxed);
+    }
+
+    pub fn locked_by(&self, owner: u64) {
+        self.lockers.lock().expect("no holder panics").insert(owner);
+    }
+
+    /// True when this owner may have had locks.
+    pub fn unlocked_by(&self, owner: u64) -> bool {
+        self.lockers.lock().expect("no holder panics").remove(&owner)
+    }
+
+    /// The session has begun anew: what was true of the one before is not of this one.
+    pub(super) fn forget_session(&self) {
+        self.last_write.store(0, Ordering::Relaxed);
+        self.lockers.lock().expect("no holder panics").clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_size_is_the_least_it_was_told_unless_it_has_grown_the_file() {
+        let inode = Inode::new(InodeId::ROOT);
+        inode.size_told(50);
+        inode.size_told(70);
+        assert_eq!(inode.least_size(), 50, "it need not have believed the second");
+        inode.size_grown(60);
+        inode.size_grown(10);
+        assert_eq!(inode.least_size(), 60);
+        inode.size_told(0);
+        assert_eq!(inode.least_size(), 0);
+    }
+
+    #[test]
+    fn absence_is_believed_until_doubted() {
+        let inode = Inode::new(InodeId::ROOT);
+        inode.found_lacking(b"security.capability");
+        inode.found_lacking(b"user.other");
+        assert!(inode.lacks(b"security.capability"));
+        assert!(!inode.lacks(b"system.posix_acl_access"));
+        assert!(!inode.lacks(b"user.other"));
+        inode.attributes_unknown();
+        assert!(!inode.lacks(b"security.capability"));
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_change_says_nothing_of_privileges() {
+        let inode = Inode::new(InodeId::ROOT);
+        assert!(!inode.is_unprivileged());
+        let asked = inode.doubts();
+        inode.found_unprivileged(asked);
+        assert!(inode.is_unprivileged());
+        inode.attributes_unknown();
+        assert!(!inode.is_unprivileged());
+        inode.found_unprivileged(asked);
+        assert!(!inode.is_unprivileged());
+    }
+}

@@ -1,0 +1,77 @@
+//! How often a mount asks the leader for what its kernel could know.
+
+use std::collections::BTreeMap;
+
+use rfs_cluster::{Host, MOUNT, Replica, scaled};
+
+/// What is believed, and the options that say so.
+const WAYS: [(&str, &[&str]); 3] = [
+    ("nothing", &["attribute-timeout=0", "entry-timeout=0"]),
+    ("default", &[]),
+    ("all", &["negative-timeout=60", "cache-listings=enable"]),
+];
+
+const GIT: &str = "git -c safe.directory='*' -c user.name=n -c user.email=e@example.org";
+
+/// The second time, after which nothing has changed.
+#[test]
+fn what_the_kernel_knows_is_not_asked_again() {
+    let r = Replica::two_beside_others();
+    let client = &r.cluster["client"];
+    let (folders, files) = (scaled(40, 400), 10);
+    r.mount("client");
+    let make = format!(
+        "cd {MOUNT} && mkdir tree && cd tree && git init -q && for d in $(seq {folders}); do mkdir $d; \
+         for f in $(seq {files}); do echo $d/$f > $d/$f; done; done && {GIT} add -A && {GIT} commit -q -m first && \
+         {GIT} status --porcelain"
+    );
+    client.run_within(&["sh", "-c", &make], 20 * rfs_cluster::trial::HEALS).ok();
+    r.settled();
+    r.umount("client");
+    println!("{folders} folders with {files} files each: requests to the leader");
+    println!("{:<10} {:>12} {:>12}", "believed", "ls -lR", "git status");
+    let mut of = BTreeMap::new();
+    for (believed, options) in WAYS {
+        r.mount_with("client", options);
+        let list = second(client, "ls -lR tree > /dev/null");
+        let status = second(client, &format!("cd tree && {GIT} --no-optional-locks status --porcelain"));
+        println!("{believed:<10} {:>12} {:>12}", total(&list), total(&status));
+        println!("  ls: {list:?}\n  git: {status:?}");
+        of.insert(believed, (total(&list), total(&status)));
+        r.umount("client");
+    }
+    let (nothing, default, all) = (of["nothing"], of["default"], of["all"]);
+    let inodes = folders * (files + 1);
+    assert!(nothing.0 >= inodes && nothing.1 >= inodes, "without caches: {nothing:?}");
+    assert!(all.0 <= 4 && all.1 <= 30, "with all of them: {all:?}");
+    // Listings, and for git the names that are not there.
+    assert!(default.0 <= 2 * folders + 10 && default.1 <= 4 * folders + 30, "by default: {default:?}");
+}
+
+/// What it costs when it was done just before. The least of a few times: a mount that has not heard its leader for a second, on a
+/// machine with much to do, lets the kernel forget everything.
+fn second(client: &Host, script: &str) -> BTreeMap<String, u64> {
+    let run = || client.sh(&format!("cd {MOUNT} && {script}")).ok();
+    assert_eq!(run(), "");
+    let costs = (0..3).map(|_| {
+        let before = requests(client);
+        run();
+        let mut after = requests(client);
+        for (kind, count) in before {
+            after.entry(kind).and_modify(|now| *now -= count);
+        }
+        // Nobody waits for an answer to a release.
+        after.retain(|kind, count| *count > 0 && kind != "release");
+        after
+    });
+    costs.min_by_key(total).expect("three")
+}
+
+fn requests(client: &Host) -> BTreeMap<String, u64> {
+    let argv = ["getfattr", "--only-values", "-n", "trusted.rfs.requests", MOUNT];
+    serde_json::from_str(&client.run(&argv).ok()).expect("JSON")
+}
+
+fn total(of: &BTreeMap<String, u64>) -> u64 {
+    of.values().sum()
+}
