@@ -1,9 +1,8 @@
 //! `rfs-benches fio`
 
 mod catalog;
-mod report;
+pub mod report;
 mod run;
-mod table;
 
 use std::path::PathBuf;
 
@@ -11,6 +10,8 @@ use anyhow::Context;
 
 use catalog::Job;
 use report::{Report, Row};
+
+use crate::table;
 
 /// Command line of `fio`.
 #[derive(Debug, clap::Args)]

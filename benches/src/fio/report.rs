@@ -78,6 +78,7 @@ struct Measured {
 #[derive(Debug, Deserialize)]
 struct Direction {
     total_ios: u64,
+    io_bytes: u64,
     iops: f64,
     /// Bytes a second.
     bw_bytes: f64,
@@ -101,6 +102,22 @@ struct Latency {
 impl Latency {
     fn us(&self, percentile: &str) -> f64 {
         self.percentile.get(percentile).copied().unwrap_or_default() / 1000.0
+    }
+}
+
+impl Run {
+    /// Operations and bytes, reads and writes together.
+    pub fn total(&self) -> (u64, u64) {
+        let both = self.jobs.iter().flat_map(|m| [&m.read, &m.write]);
+        both.fold((0, 0), |(ios, bytes), d| (ios + d.total_ios, bytes + d.io_bytes))
+    }
+
+    /// Microseconds that half of the operations took at most, and 99 of 100; of the kind of which there were most.
+    pub fn latency(&self) -> (Option<f64>, Option<f64>) {
+        let both = self.jobs.iter().flat_map(|m| [&m.read, &m.write]);
+        let most = both.filter(|d| d.total_ios > 0).max_by_key(|d| d.total_ios);
+        let us = |percentile| most.map(|d| d.clat_ns.us(percentile));
+        (us("50.000000"), us("99.000000"))
     }
 }
 
@@ -155,8 +172,8 @@ mod tests {
     use crate::fio::catalog::chosen;
 
     const SAID: &str = r#"{"fio version": "fio-3.33", "jobs": [{"jobname": "x", "error": 0,
-        "read": {"total_ios": 0, "iops": 0.0, "bw_bytes": 0, "clat_ns": {"max": 0}},
-        "write": {"total_ios": 200, "iops": 100.0, "bw_bytes": 409600,
+        "read": {"total_ios": 0, "io_bytes": 0, "iops": 0.0, "bw_bytes": 0, "clat_ns": {"max": 0}},
+        "write": {"total_ios": 200, "io_bytes": 819200, "iops": 100.0, "bw_bytes": 409600,
             "clat_ns": {"max": 114650, "percentile": {"50.000000": 28032, "99.000000": 99000}}},
         "sync": {"total_ios": 25, "lat_ns": {"max": 2000000, "percentile": {"50.000000": 1000000}}}}]}"#;
 

@@ -132,6 +132,12 @@ impl Host {
         processes::in_namespace(self.init(), Some(command))
     }
 
+    /// Pids, as the machine sees them, of all its processes other than the one that keeps it alive.
+    #[must_use]
+    pub fn all_pids(&self) -> Vec<u32> {
+        processes::in_namespace(self.init(), None)
+    }
+
     /// Signals all processes of that command name; panics when there is none. After KILL and TERM it waits until they are
     /// gone.
     #[track_caller]

@@ -5,6 +5,7 @@ use rfs_model::{Index, Term};
 
 use super::Journal;
 use super::disk::Result;
+use super::error::JournalError;
 use super::keeper::Job;
 use super::log::Log;
 use super::position::Position;
@@ -47,8 +48,12 @@ impl Journal {
     /// fdatasyncs.
     ///
     /// # Errors
-    /// [`super::JournalError::Io`]; a full disk leaves all as it was.
+    /// [`super::JournalError::Io`]; a full disk leaves all as it was. [`JournalError::NoSuchBase`]: nothing has changed.
     pub fn set_base(&mut self, index: Index, term: Term, chain: u32) -> Result<()> {
+        // A header that says so would be taken for a damaged one at the next start.
+        if !term.is_believable() || (index == Index::ZERO && (term, chain) != (Term::ZERO, 0)) {
+            return Err(JournalError::NoSuchBase { index, term, chain });
+        }
         let mut log = self.log.borrow_mut();
         log.usable()?;
         let at = Position { index, term, chain };

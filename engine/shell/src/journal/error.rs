@@ -29,6 +29,9 @@ pub enum JournalError {
     /// The index lies before the log's base, behind its end, or below what was released.
     #[error("index {index} is not in the log, which holds {from} to {last}")]
     NotHeld { index: Index, from: Index, last: Index },
+    /// Before the first record of all there is none: no term, no chain.
+    #[error("no log begins behind record {index} of term {term}, chain {chain:08x}")]
+    NoSuchBase { index: Index, term: Term, chain: u32 },
     /// Bytes that were written before are no longer what they were.
     #[error("{} is damaged at offset {offset}, record {index}: {problem}", segment.display())]
     Damaged { segment: PathBuf, offset: u64, index: Index, problem: Damage },

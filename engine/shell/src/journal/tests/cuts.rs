@@ -113,3 +113,19 @@ fn a_read_survives_a_cut_under_its_hands() {
         assert_eq!(now, wrote[99..120]);
     });
 }
+
+/// Its header would be taken for a damaged one at the next start.
+#[test]
+fn no_log_begins_behind_what_cannot_be() {
+    on_executor(|| async {
+        let dir = tempdir().unwrap();
+        let (mut journal, _) = open(dir.path());
+        fill(&mut journal, 3, 100);
+        for (index, term, chain) in [(0, 1, 0), (0, 0, 1), (7, u64::MAX, 0)] {
+            let refused = journal.set_base(Index(index), Term(term), chain);
+            assert!(matches!(refused, Err(JournalError::NoSuchBase { .. })), "{refused:?}");
+        }
+        drop(journal);
+        assert_eq!(open(dir.path()).1.last.index, Index(3));
+    });
+}

@@ -317,6 +317,8 @@ impl History {
                 let at = (index.0 - self.model.origin.index.0 - 1) as usize;
                 (Position::of(&self.model.records[at].meta), self.model.records[at + 1..].to_vec())
             }
+            // Before the first record of all there is none.
+            false if index == Index::ZERO => (Position::default(), Vec::new()),
             false => (
                 Position { index, term: Term(last.term.0 + 1), chain: self.random.next() as u32 },
                 Vec::new(),

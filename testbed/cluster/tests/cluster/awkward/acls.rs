@@ -3,30 +3,31 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use rfs_cluster::MOUNT;
+use rfs_cluster::{MOUNT, until};
 
-use super::{as_root, as_user};
+use super::{SOON, as_root, as_user};
 use crate::cross::Pair;
 
 #[test]
 fn acls_hold_and_are_inherited() {
     let pair = Pair::new();
     let (host, other) = (&pair.r.cluster["client"], &pair.r.cluster["client2"]);
+    let shows = |name: &str, entry: &str| as_root(other, &format!("getfacl -n {name}")).ok().contains(entry);
     as_root(host, "mkdir acls && chmod 750 acls && echo secret > acls/file && chmod 640 acls/file").ok();
     assert!(!as_user(other, "cat acls/file").success());
 
     // Pushed: the other kernel has an opinion already.
     as_root(host, "setfacl -m u:1234:rx acls && setfacl -m u:1234:r acls/file").ok();
-    as_user(other, "cat acls/file").says("secret");
+    until("it is read elsewhere", SOON, || as_user(other, "cat acls/file").stdout == "secret\n");
     assert!(!as_user(other, "echo x >> acls/file").success());
     as_root(other, "setfacl -m u:1234:rw acls/file").ok();
-    as_user(host, "echo x >> acls/file").ok();
+    until("it is written here", SOON, || as_user(host, "echo x >> acls/file").success());
     as_root(host, "getfacl -n acls/file").says("user:1234:rw-");
 
     // The mask is the group's bits, both ways.
     assert_eq!(fs::metadata(pair.there("acls/file")).unwrap().mode() & 0o777, 0o660);
     as_root(host, "chmod g-w acls/file").ok();
-    as_root(other, "getfacl -n acls/file").says("mask::r--");
+    until("the other mount has the mask", SOON, || shows("acls/file", "mask::r--"));
     assert!(!as_user(other, "echo x >> acls/file").success());
 
     inheritance(&pair);
@@ -41,11 +42,12 @@ fn acls_hold_and_are_inherited() {
     let member = format!("cd {MOUNT} && setfacl -m u:8:r other");
     host.run(&["setpriv", "--reuid", "1234", "--regid", "1234", "--groups", "76,77", "sh", "-c", &member])
         .ok();
-    assert_eq!(mode("other"), 0o2755);
+    until("the other mount has the bit", SOON, || mode("other") == 0o2755);
 
     as_root(host, "setfacl -b acls/file && setfacl -k acls").ok();
-    assert!(!as_root(other, "getfacl -n acls/file").ok().contains("user:1234"));
-    assert!(!as_root(other, "getfacl -n acls").ok().contains("default:"));
+    until("the other mount has no lists", SOON, || {
+        !shows("acls/file", "user:1234") && !shows("acls", "default:")
+    });
     assert!(!as_user(other, "cat acls/file").success());
     pair.r.trees_equal();
 }

@@ -14,8 +14,12 @@ mod times;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rfs_cluster::{Host, MOUNT, Ran};
+
+/// Long enough for a push, however much the machine has to do, and less than a kernel believes anything by itself.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Somebody who may do nothing special.
 const USER: u32 = 1234;

@@ -1,15 +1,16 @@
 //! Columns that line up.
 
-/// Titles and rows as text; numbers are set flush right.
-pub fn text<const N: usize>(head: &[(&str, bool); N], rows: &[[String; N]]) -> String {
-    let titles = head.map(|(title, _)| title.to_owned());
-    let all: Vec<&[String; N]> = std::iter::once(&titles).chain(rows).collect();
-    let widths: [usize; N] =
-        std::array::from_fn(|column| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+/// Titles and rows as text; numbers are set flush right. A row has as many cells as there are titles.
+pub fn text<R: AsRef<[String]>>(head: &[(&str, bool)], rows: &[R]) -> String {
+    let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let all: Vec<&[String]> =
+        std::iter::once(titles.as_slice()).chain(rows.iter().map(AsRef::as_ref)).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
     all.iter().map(|row| line(row, head, &widths)).collect()
 }
 
-fn line<const N: usize>(row: &[String; N], head: &[(&str, bool); N], widths: &[usize; N]) -> String {
+fn line(row: &[String], head: &[(&str, bool)], widths: &[usize]) -> String {
     let cells = row.iter().zip(head).zip(widths).map(|((cell, (_, number)), width)| {
         if *number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
     });
