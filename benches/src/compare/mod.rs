@@ -18,7 +18,7 @@ use report::Report;
 use systems::{Kind, Seat, System};
 use work::Amounts;
 
-/// Command line of `compare`. Needs root, /dev/fuse and network namespaces, as the tests do.
+/// Command line of `compare`. The programs of rfs are those in `RFS_BIN`; without it they are built as this one was.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only these works: names, or beginnings of names
@@ -57,9 +57,6 @@ pub struct Args {
     /// Write compare.json, compare.txt and a plot for each seat into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// A folder with release builds of rfs-brickd, rfs-mountd and rfs-tools; without it they are built
-    #[arg(long, env = "RFS_BIN", value_name = "DIR")]
-    programs: Option<PathBuf>,
     /// List the works and leave
     #[arg(long)]
     list: bool,
@@ -83,9 +80,6 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
                 kind.name()
             );
         }
-    }
-    if let Some(programs) = &args.programs {
-        rfs_cluster::binaries::take_from(programs);
     }
     let systems: Vec<Box<dyn System>> = args.systems.iter().map(|kind| started(*kind)).collect();
     let amounts = Amounts {

@@ -55,5 +55,7 @@ impl Placement {
 fn put(pid: u32, set: &CpuSet) {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let ids = tasks.filter_map(|t| Pid::from_raw(t.file_name().to_str()?.parse().ok()?));
-    ids.for_each(|id| drop(sched_setaffinity(Some(id), set)));
+    for id in ids {
+        let _ = sched_setaffinity(Some(id), set);
+    }
 }

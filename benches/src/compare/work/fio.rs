@@ -63,7 +63,8 @@ impl Fio {
             format!("--direct={}", u8::from(self.direct)),
             format!("--fsync={}", self.fsync),
             format!("--runtime={}", place.amounts.seconds),
-            format!("--exec_prerun=date +%s%N >> {}", began.display()),
+            // fio sends what the command says to a file of its own.
+            format!("--exec_prerun=sh -c 'date +%s%N >> {}'", began.display()),
         ]);
         argv
     }
@@ -116,8 +117,9 @@ struct Share {
 #[track_caller]
 fn of(ran: &Ran) -> Done {
     assert!(ran.success(), "{ran}");
-    let parsed = serde_json::from_str::<Run>(&ran.stdout)
-        .and_then(|r| Ok((r, serde_json::from_str::<Cpu>(&ran.stdout)?)));
+    // It says a word of its own before the report.
+    let report = &ran.stdout[ran.stdout.find('{').unwrap_or(0)..];
+    let parsed = serde_json::from_str::<Run>(report).and_then(|r| Ok((r, serde_json::from_str::<Cpu>(report)?)));
     let (run, cpu) = parsed.unwrap_or_else(|e| panic!("{e}: {ran}"));
     let cpu_s = cpu.jobs.iter().map(|j| (j.usr_cpu + j.sys_cpu) / 100.0 * j.job_runtime / 1000.0).sum();
     let (ops, bytes) = run.total();
