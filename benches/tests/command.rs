@@ -56,3 +56,59 @@ fn what_cannot_be_is_said_in_one_line() {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }
+
+#[test]
+fn the_works_are_listed_and_what_is_unknown_is_refused() {
+    let list = benches(&["compare", "--list"], None);
+    let text_of = text(&list.stdout);
+    assert!(list.status.success() && text_of.starts_with("WORK"), "{text_of}");
+    let line = text_of.lines().find(|l| l.starts_with("create-4k")).unwrap();
+    assert!(line.contains("close() returned"), "{line}");
+    let unknown = benches(&["compare", "--works", "nonsense"], None);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("no work is called 'nonsense'"), "{}", text(&unknown.stderr));
+}
+
+/// Every kind of work but heals, on the systems that are here: each result is a number that somebody measured.
+#[test]
+fn rfs_is_compared_with_a_directory() {
+    let works =
+        "seq-write-fsync,rand-write-fsync-8jobs,mix,create,stat,rename,unlink,tar,ls,rm,git-clone,git-status";
+    let args = [
+        "compare",
+        "--systems",
+        "plain,rfs",
+        "--works",
+        works,
+        "--rounds",
+        "1",
+        "--seconds",
+        "1",
+        "--memory",
+    ];
+    let small = ["as-is", "--long-mib", "8", "--random-mib", "8", "--files", "40", "--tree", "50"];
+    let out = tempfile::tempdir().unwrap();
+    let rest = ["--json", "--out", out.path().to_str().unwrap()];
+    let done = benches(&[&args[..], &small, &rest].concat(), None);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), works.split(',').count());
+    for row in rows {
+        let cells = row["cells"].as_array().unwrap();
+        let systems: Vec<_> = cells.iter().map(|c| c["system"].as_str().unwrap()).collect();
+        assert_eq!(systems, ["plain", "rfs"], "{row}");
+        assert!(cells.iter().all(|c| c["median"].as_f64().unwrap() > 0.0), "{row}");
+        let rfs = &cells[1];
+        assert!(rfs["memory_bytes"].as_u64().unwrap() > 1 << 20, "{row}");
+    }
+    let of = |work: &str| rows.iter().find(|r| r["work"] == work).unwrap();
+    let wire = of("seq-write-fsync")["cells"][1]["wire_bytes"].as_u64().unwrap();
+    assert!(
+        (16 << 20..20 << 20).contains(&wire),
+        "8 MiB go to the leader, and from there to the other brick: {wire}"
+    );
+    assert!(of("create-4k")["cells"][1]["cpu_s_per_1000"].as_f64().unwrap() > 0.0);
+    let table = std::fs::read_to_string(out.path().join("compare.txt")).unwrap();
+    assert!(table.contains("RFS/PLAIN") && table.contains("close, names: in both logs"), "{table}");
+}

@@ -1,5 +1,6 @@
 //! `rfs-benches compare`: the same work on rfs, on GlusterFS, on MooseFS and in a plain directory, in one run, by turns.
 
+mod machine;
 mod meter;
 mod placement;
 mod report;
@@ -13,6 +14,7 @@ use anyhow::{Context, bail, ensure};
 
 pub use work::{Inside, inside};
 
+use machine::Memory;
 use placement::Placement;
 use report::Report;
 use systems::{Kind, Seat, System};
@@ -36,6 +38,9 @@ pub struct Args {
     /// Which processors each machine has
     #[arg(long, value_enum, default_value_t = Placement::Apart)]
     placement: Placement,
+    /// What is done about the machine's memory first
+    #[arg(long, value_enum, default_value_t = Memory::Touched)]
+    memory: Memory,
     /// Seconds of each job of random access
     #[arg(long, default_value_t = 4)]
     seconds: u32,
@@ -81,6 +86,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
             );
         }
     }
+    let _kept = args.memory.keep();
     let systems: Vec<Box<dyn System>> = args.systems.iter().map(|kind| started(*kind)).collect();
     let amounts = Amounts {
         seconds: args.seconds,
@@ -94,6 +100,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
         seats: &args.at,
         rounds: args.rounds,
         placement: args.placement,
+        memory: args.memory,
         amounts,
     };
     let runs = rounds::all(&systems, &plan);

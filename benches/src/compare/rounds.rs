@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::machine::Memory;
 use super::meter::{Cost, Reading, forget_peaks};
 use super::placement::Placement;
 use super::systems::{Kind, Seat, System};
@@ -14,6 +15,7 @@ pub struct Plan<'a> {
     pub seats: &'a [Seat],
     pub rounds: u32,
     pub placement: Placement,
+    pub memory: Memory,
     pub amounts: Amounts,
 }
 

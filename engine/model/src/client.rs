@@ -265,8 +265,12 @@ pub struct Done {
     pub offset: u64,
     /// After `Make`, `Link`, `SetAttr`, `Allocate`: the inode as of now.
     pub attr: Option<Attr>,
+    /// The directory in which a name came or went, as of now; none where the leader has only its memory of the outcome.
+    pub dir: Option<Attr>,
+    /// The same of a rename's second one.
+    pub to_dir: Option<Attr>,
 }
-layout!(Done { id, offset, attr });
+layout!(Done { id, offset, attr, dir, to_dir });
 
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,21 +30,21 @@ impl Fs {
         }
     }
 
-    /// Of a directory the kernel asks after each listing, since that might have changed its atime: while nothing changes at
-    /// all, the answer is the last one, for as long as the kernel might have believed that.
+    /// Of a directory the kernel asks after each listing, since that might have changed its atime, and after each name that came
+    /// or went: the answer is what the leader told last, until there is news of it, for as long as the kernel might have
+    /// believed that.
     ///
     /// # Errors
     /// [`Failure`].
     pub async fn getattr(self: Rc<Self>, number: u64) -> Result<(Attr, Duration), Failure> {
         let inode = self.inode(number)?;
-        let moment = self.moment();
-        let known = inode.told(moment).filter(|_| !self.shared.attr_ttl().is_zero());
-        if let Some(attr) = known {
-            return Ok((attr, self.attr_ttl(&inode)));
+        let (moment, ttl, doubts) = (self.moment(), self.attr_ttl(&inode), inode.doubts());
+        if let Some(attr) = inode.told(moment, ttl).filter(|_| !ttl.is_zero()) {
+            return Ok((attr, ttl));
         }
         match self.client.ask(Query::GetAttr { id: inode.id }).await? {
             Answer::Attr { attr } => {
-                inode.tell(attr, moment);
+                inode.tell_firmly(attr, moment, doubts);
                 inode.size_told(attr.size);
                 Ok((attr, self.attr_ttl(&inode)))
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rfs_model::attr::FileKind;
 use rfs_model::{Attr, Index, InodeId, Seq};
@@ -13,6 +14,17 @@ pub const ASKED_OFTEN: [&[u8]; 3] =
 
 /// A state of the volume, as far as this mount knows: its own newest change, and how many of others it was told of.
 pub type Moment = (Seq, u64);
+
+/// Attributes that the leader told.
+#[derive(Debug)]
+struct Told {
+    attr: Attr,
+    at: Instant,
+    /// When nothing at all had changed since, they are right.
+    moment: Moment,
+    /// They are right until this mount hears of a change of the inode.
+    firm: bool,
+}
 
 /// What this mount knows of one inode. Shared with open handles.
 #[derive(Debug)]
@@ -37,8 +49,8 @@ pub struct Inode {
     misplaced: AtomicBool,
     /// The listing of it that the kernel holds, or is about to make, is right as far as we were told.
     listed: AtomicBool,
-    /// Of a directory: its attributes, and when they were told.
-    told: Mutex<Option<Box<(Attr, Moment)>>>,
+    /// Of a directory: its attributes.
+    told: Mutex<Option<Box<Told>>>,
     /// Owners that may hold locks on it by this session.
     lockers: Mutex<BTreeSet<u64>>,
 }
@@ -163,16 +175,32 @@ impl Inode {
 
     /// Attributes of a directory, as of that moment.
     pub fn tell(&self, attr: Attr, moment: Moment) {
-        if attr.kind == FileKind::Dir {
-            *self.told.lock().expect("no holder panics") = Some(Box::new((attr, moment)));
+        self.tell_if(attr, moment, false);
+    }
+
+    /// The same, by an answer to a question that was asked when [`Inode::doubts`] was this: unless there was news meanwhile, they
+    /// are those of the newest version, whatever happens elsewhere.
+    pub fn tell_firmly(&self, attr: Attr, moment: Moment, doubts: u64) {
+        self.tell_if(attr, moment, doubts == self.doubts());
+    }
+
+    fn tell_if(&self, attr: Attr, moment: Moment, firm: bool) {
+        let mut told = self.told.lock().expect("no holder panics");
+        // What is firm stays, unless this is newer, or says the same of a later time.
+        let stays = told.as_ref().is_some_and(|told| {
+            told.firm && (told.attr.version > attr.version || told.attr.version == attr.version && !firm)
+        });
+        if attr.kind == FileKind::Dir && !stays {
+            *told = Some(Box::new(Told { attr, at: Instant::now(), moment, firm }));
         }
     }
 
-    /// A directory's attributes, if nothing at all has changed since they were told.
+    /// A directory's attributes: if nothing at all has changed since they were told, or nothing of it, for so long.
     #[must_use]
-    pub fn told(&self, now: Moment) -> Option<Attr> {
+    pub fn told(&self, now: Moment, ttl: Duration) -> Option<Attr> {
         let told = self.told.lock().expect("no holder panics");
-        told.as_ref().filter(|told| told.1 == now).map(|told| told.0)
+        let holds = |told: &&Box<Told>| told.moment == now || (told.firm && told.at.elapsed() < ttl);
+        told.as_ref().filter(holds).map(|told| told.attr)
     }
 
     /// A directory is opened. Whether the kernel may keep the listing that it has; if not, it begins a new one.
@@ -216,6 +244,47 @@ mod tests {
         assert_eq!(inode.least_size(), 60);
         inode.size_told(0);
         assert_eq!(inode.least_size(), 0);
+    }
+
+    fn directory(version: u64, size: u64) -> Attr {
+        let time = rfs_model::Timestamp { secs: 0, nanos: 0 };
+        Attr {
+            id: InodeId::ROOT,
+            kind: FileKind::Dir,
+            mode: 0o755,
+            nlink: 2,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            size,
+            blocks: 0,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            version: Index(version),
+        }
+    }
+
+    #[test]
+    fn what_was_told_firmly_holds_until_there_is_news_or_for_so_long() {
+        const LONG: Duration = Duration::from_secs(3600);
+        let (inode, then, now) = (Inode::new(InodeId::ROOT), (Seq(1), 0), (Seq(2), 0));
+        inode.tell(directory(5, 1), then);
+        assert_eq!(inode.told(now, LONG), None, "something has changed since");
+        inode.tell_firmly(directory(5, 2), then, inode.doubts());
+        assert_eq!(inode.told(now, LONG), Some(directory(5, 2)));
+        assert_eq!(inode.told(now, Duration::ZERO), None);
+        // Answers may overtake each other.
+        inode.tell_firmly(directory(4, 3), now, inode.doubts());
+        inode.tell(directory(5, 4), then);
+        assert_eq!(inode.told(now, LONG), Some(directory(5, 2)));
+        inode.tell_firmly(directory(6, 5), now, inode.doubts());
+        assert_eq!(inode.told((Seq(3), 1), LONG), Some(directory(6, 5)));
+        let asked = inode.doubts();
+        inode.attributes_unknown();
+        assert_eq!(inode.told(now, LONG), None);
+        inode.tell_firmly(directory(7, 6), then, asked);
+        assert_eq!(inode.told(now, LONG), None, "it was asked for before the news");
     }
 
     #[test]

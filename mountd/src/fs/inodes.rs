@@ -59,7 +59,12 @@ impl Inodes {
     /// The kernel is about to be told that an inode is there. `None`: another inode that is still in use has the same number.
     pub fn remember(&mut self, attr: &Attr, place: Place) -> Option<Arc<Inode>> {
         let number = attr.id.number();
-        let row = self.rows.entry(number).or_insert_with(|| Row::new(attr.id));
+        let row = self.rows.entry(number).or_insert_with(|| {
+            let row = Row::new(attr.id);
+            // The kernel has no pages of it, and this size.
+            row.inode.pages_are_of(attr.version);
+            row
+        });
         if row.inode.id != attr.id {
             return None;
         }
@@ -95,6 +100,12 @@ impl Inodes {
         let row = row.filter(|row| row.changed != attr.ctime && attr.kind != FileKind::Dir);
         let row = row.filter(|row| row.places.len() <= MANY_PLACES);
         row.map(|row| row.places.iter().filter(|place| *place != here).cloned().collect()).unwrap_or_default()
+    }
+
+    /// What the kernel was told is there.
+    #[must_use]
+    pub fn at(&self, place: &Place) -> Option<Arc<Inode>> {
+        self.get(self.names.at(place)?)
     }
 
     /// See [`Names::telling`].

@@ -1,13 +1,14 @@
 //! mknod, mkdir, symlink, link, create.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rfs_model::attr::FileKind;
 use rfs_model::client::{Done, Mutation};
 use rfs_model::{Attr, InodeId, Refusal};
 
-use super::{Entry, Fs, Opened};
+use super::{Entry, Fs, Inode, Opened};
 use crate::session::Failure;
 
 /// How often what was found to exist may be gone when it is opened.
@@ -38,6 +39,21 @@ pub struct NewNode {
 }
 
 impl Fs {
+    /// Carries out what changes names in these directories. Afterwards the kernel asks for their attributes: the answer has
+    /// brought them.
+    pub(super) async fn change_names(&self, op: Mutation, dirs: &[&Arc<Inode>]) -> Result<Done, Failure> {
+        let doubts: Vec<u64> = dirs.iter().map(|dir| dir.doubts()).collect();
+        let done = self.client.mutate(op).await;
+        let told = done.map_or([None; 2], |done| [done.dir, done.to_dir]);
+        for (dir, doubts) in dirs.iter().zip(doubts) {
+            match told.into_iter().flatten().find(|attr| attr.id == dir.id) {
+                Some(attr) => dir.tell_firmly(attr, self.moment(), doubts),
+                None => dir.attributes_unknown(),
+            }
+        }
+        done
+    }
+
     async fn make_node(&self, node: &NewNode, open: bool) -> Result<Attr, Failure> {
         let parent = self.slot(node.parent, &node.name)?;
         let op = Mutation::Make {
@@ -53,7 +69,7 @@ impl Fs {
             as_id: InodeId::NIL,
             open,
         };
-        let Done { attr, .. } = self.client.mutate(op).await?;
+        let Done { attr, .. } = self.change_names(op, &[&parent]).await?;
         attr.ok_or(Failure::Nonsense)
     }
 
@@ -115,7 +131,7 @@ impl Fs {
     pub async fn link(self: Rc<Self>, number: u64, parent: u64, name: Bytes) -> Result<Entry, Failure> {
         let (inode, dir) = (self.inode(number)?, self.slot(parent, &name)?);
         let op = Mutation::Link { id: inode.id, parent: dir.id, name: name.clone() };
-        let done = self.client.mutate(op).await?;
+        let done = self.change_names(op, &[&dir]).await?;
         let attr = done.attr.ok_or(Failure::Nonsense)?;
         Ok(self.entry(parent, name, attr)?.0)
     }

@@ -35,6 +35,11 @@ impl Names {
         before.map(|told| told.number)
     }
 
+    #[must_use]
+    pub fn at(&self, place: &Place) -> Option<u64> {
+        self.told.get(place).map(|told| told.number)
+    }
+
     /// For [`Names::dropped`]: 0 where the kernel was told nothing.
     #[must_use]
     pub fn telling(&self, place: &Place) -> u64 {

@@ -103,6 +103,8 @@ impl Fs {
     pub async fn remove_xattr(self: Rc<Self>, number: u64, name: Bytes) -> Result<(), Failure> {
         visible(&name)?;
         let inode = self.inode(number)?;
-        self.client.mutate(Mutation::RemoveXattr { id: inode.id, name }).await.map(drop)
+        let result = self.client.mutate(Mutation::RemoveXattr { id: inode.id, name }).await;
+        inode.attributes_unknown();
+        result.map(drop)
     }
 }

@@ -162,7 +162,7 @@ impl Tree {
     }
 
     fn done(&self, id: InodeId, offset: u64) -> Result<Done, Refusal> {
-        Ok(Done { id, offset, attr: self.nodes.get(&id).map(|node| node.attr) })
+        Ok(Done { id, offset, attr: self.nodes.get(&id).map(|node| node.attr), ..Done::default() })
     }
 
     fn write(&mut self, id: InodeId, offset: u64, data: &[u8]) -> Result<Done, Refusal> {

@@ -197,7 +197,7 @@ fn message(source: &mut Source<'_>, last: Seq, known: &[InodeId]) -> ToMount {
     match source.below(12) {
         0..3 => {
             let attr = source.maybe(|source| attr(source, id));
-            ToMount::Done { seq, done: Done { id, offset: source.number(1), attr } }
+            ToMount::Done { seq, done: Done { id, offset: source.number(1), attr, dir: attr, to_dir: None } }
         }
         3 => ToMount::Refused { seq, why: Refusal::Exists },
         4..6 => ToMount::Durable { seq },

@@ -21,7 +21,8 @@ pub fn ci() -> Result<()> {
 }
 
 /// Packages whose tests wait more than they compute: real processes on hosts of their own, with real timeouts.
-const ON_HOSTS: [&str; 5] = ["rfs-cluster", "rfs-chaos", "rfs-posix", "rfs-powercut", "rfs-rot"];
+const ON_HOSTS: [&str; 6] =
+    ["rfs-benches", "rfs-cluster", "rfs-chaos", "rfs-posix", "rfs-powercut", "rfs-rot"];
 
 /// How many of their clusters live at once: on two processors these were idle for most of the time with two.
 const CLUSTERS: usize = 3;

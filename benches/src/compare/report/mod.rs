@@ -16,6 +16,7 @@ pub use text::list;
 pub struct Report {
     pub rounds: u32,
     pub placement: &'static str,
+    pub memory: &'static str,
     pub amounts: Amounts,
     pub systems: Vec<About>,
     pub rows: Vec<Row>,
@@ -62,14 +63,14 @@ pub struct Cell {
 
 impl Report {
     pub fn new(systems: &[Box<dyn System>], plan: &Plan<'_>, runs: &[One]) -> Report {
-        let about =
-            |s: &Box<dyn System>| About { system: s.kind(), version: s.version(), promises: s.promises() };
+        let about = |s: &dyn System| About { system: s.kind(), version: s.version(), promises: s.promises() };
         let pairs = plan.seats.iter().flat_map(|seat| plan.works.iter().map(move |work| (*seat, work)));
         Report {
             rounds: plan.rounds,
             placement: plan.placement.words(),
+            memory: plan.memory.words(),
             amounts: plan.amounts,
-            systems: systems.iter().map(about).collect(),
+            systems: systems.iter().map(|s| about(&**s)).collect(),
             rows: pairs.map(|(seat, work)| row(seat, work, systems, runs)).collect(),
         }
     }
@@ -141,7 +142,8 @@ impl Row {
 
     /// What CPU time rfs takes, as a share of what GlusterFS takes.
     pub fn cpu_share(&self) -> Option<f64> {
-        Some(self.cell(Kind::Rfs)?.cpu_s_per_1000 / self.cell(Kind::Gluster)?.cpu_s_per_1000)
+        let share = self.cell(Kind::Rfs)?.cpu_s_per_1000 / self.cell(Kind::Gluster)?.cpu_s_per_1000;
+        share.is_finite().then_some(share)
     }
 }
 

@@ -18,8 +18,9 @@ impl Report {
                 if seat == Seat::Client { "a machine without a brick" } else { "the machine of a brick" };
             let _ = writeln!(
                 out,
-                "On {place}, {}: median of {} (min-max)\n\n{}",
+                "On {place}, {}, {}: median of {} (min-max)\n\n{}",
                 self.placement,
+                self.memory,
                 self.rounds,
                 self.speeds(&rows)
             );
@@ -46,17 +47,18 @@ impl Report {
     /// What it takes of the machines.
     fn costs(&self, rows: &[&Row]) -> String {
         let kinds: Vec<Kind> = self.systems.iter().map(|s| s.system).collect();
-        let titles: Vec<String> = kinds
-            .iter()
-            .flat_map(|k| {
-                ["CPU S/1000", "CPU S/GIB", "WIRE MIB", "MEM MIB"].map(|t| format!("{}: {t}", k.name()))
-            })
-            .collect();
         let mut head = vec![("WORK", false)];
-        head.extend(titles.iter().map(|t| (t.as_str(), true)));
+        for title in ["CPU", "WIRE", "MEM"] {
+            head.extend(kinds.iter().map(|_| (title, true)));
+        }
         head.push(("CPU RFS/GLUSTERFS", true));
-        let lines: Vec<Vec<String>> = rows.iter().map(|row| cost(row, &kinds)).collect();
-        table::text(&head, &lines)
+        let mut lines = vec![names(&kinds)];
+        lines.extend(rows.iter().map(|row| cost(row, &kinds)));
+        format!(
+            "CPU: seconds of all processes, for 1,000 operations (MiB/s: for a GiB). WIRE: MiB between machines. MEM: MiB at the most, \
+             all daemons together.\n{}",
+            table::text(&head, &lines)
+        )
     }
 
     fn notes(&self) -> String {
@@ -92,21 +94,28 @@ fn value(unit: Unit, cell: &Cell) -> String {
     format!("{} ({}-{})", short(cell.median), short(cell.min), short(cell.max))
 }
 
-fn cost(row: &Row, kinds: &[Kind]) -> Vec<String> {
-    let none = || ["-"; 4].map(str::to_owned);
-    let of = |kind: &Kind| row.cell(*kind).map_or_else(none, costs);
-    let share = row.cpu_share().map_or_else(|| "-".to_owned(), |s| format!("{s:.2}"));
-    std::iter::once(row.work.to_owned()).chain(kinds.iter().flat_map(of)).chain([share]).collect()
+/// The second line of the head: whose.
+fn names(kinds: &[Kind]) -> Vec<String> {
+    let thrice = (0..3).flat_map(|_| kinds.iter().map(|k| k.name().to_owned()));
+    std::iter::once(String::new()).chain(thrice).chain([String::new()]).collect()
 }
 
-fn costs(cell: &Cell) -> [String; 4] {
+fn cost(row: &Row, kinds: &[Kind]) -> Vec<String> {
     let mib = |bytes: u64| format!("{:.1}", bytes as f64 / (1u64 << 20) as f64);
-    [
-        format!("{:.2}", cell.cpu_s_per_1000),
-        cell.cpu_s_per_gib.map_or_else(|| "-".to_owned(), |s| format!("{s:.1}")),
-        mib(cell.wire_bytes),
-        mib(cell.memory_bytes),
-    ]
+    let cpu = |cell: &Cell| {
+        let seconds = cell.cpu_s_per_gib.filter(|_| row.unit == Unit::MiB).unwrap_or(cell.cpu_s_per_1000);
+        format!("{seconds:.2}")
+    };
+    let each = |what: &dyn Fn(&Cell) -> String| -> Vec<String> {
+        kinds.iter().map(|k| row.cell(*k).map_or_else(|| "-".to_owned(), what)).collect()
+    };
+    let share = row.cpu_share().map_or_else(|| "-".to_owned(), |s| format!("{s:.2}"));
+    let mut cells = vec![row.work.to_owned()];
+    cells.extend(each(&cpu));
+    cells.extend(each(&|cell| mib(cell.wire_bytes)));
+    cells.extend(each(&|cell| mib(cell.memory_bytes)));
+    cells.push(share);
+    cells
 }
 
 pub fn unit(unit: Unit) -> &'static str {

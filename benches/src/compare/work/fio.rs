@@ -119,7 +119,8 @@ fn of(ran: &Ran) -> Done {
     assert!(ran.success(), "{ran}");
     // It says a word of its own before the report.
     let report = &ran.stdout[ran.stdout.find('{').unwrap_or(0)..];
-    let parsed = serde_json::from_str::<Run>(report).and_then(|r| Ok((r, serde_json::from_str::<Cpu>(report)?)));
+    let parsed =
+        serde_json::from_str::<Run>(report).and_then(|r| Ok((r, serde_json::from_str::<Cpu>(report)?)));
     let (run, cpu) = parsed.unwrap_or_else(|e| panic!("{e}: {ran}"));
     let cpu_s = cpu.jobs.iter().map(|j| (j.usr_cpu + j.sys_cpu) / 100.0 * j.job_runtime / 1000.0).sum();
     let (ops, bytes) = run.total();

@@ -23,7 +23,7 @@ impl Missed {
     /// Bytes of it.
     pub fn bytes(self) -> u64 {
         match self {
-            Missed::Files => FILES * FILE_KIB << 10,
+            Missed::Files => (FILES * FILE_KIB) << 10,
             Missed::Pages => PAGES * 4096,
         }
     }

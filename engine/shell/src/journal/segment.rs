@@ -11,6 +11,7 @@ use glommio::io::BufferedFile;
 use rfs_model::record::HEADER_BYTES;
 use rfs_model::segment::{DATA_OFFSET, SEGMENT_HEADER_BYTES, SegmentHeader, Side};
 use rfs_model::{Index, Meta};
+use rustix::fs::{Advice, fadvise};
 
 use super::blank::{Blank, Slot};
 use super::copy::HeaderCopy;
@@ -20,6 +21,8 @@ use super::ring::Ring;
 
 /// Distance of places in the sparse index, bytes: at most that much is stepped over to find a record.
 const SPARSE_BYTES: u64 = 64 * 1024;
+/// The system is told to forget at least so much at once.
+const FORGET_BYTES: u64 = 1024 * 1024;
 
 pub(super) struct Segment {
     /// Of its slot.
@@ -40,6 +43,10 @@ pub(super) struct State {
     pub(super) last: Index,
     /// Written since the last fdatasync began.
     pub(super) dirty: bool,
+    /// What that fdatasync covers, bytes from the file's beginning.
+    pub(super) syncing: u64,
+    /// So much the system has been told to keep in memory no longer.
+    forgotten: u64,
     /// Bytes behind the last record may look like records that follow it: zero the file before it is used again.
     pub(super) tainted: bool,
     /// Holds a damaged record: remove the file in the end, do not use it again.
@@ -82,7 +89,17 @@ impl State {
     pub(super) fn new(header: &SegmentHeader) -> Self {
         let touched = SystemTime::now();
         let (last, sparse) = (header.first.prev(), Sparse::default());
-        Self { end: DATA_OFFSET, last, dirty: false, tainted: false, rotten: false, touched, sparse }
+        Self {
+            end: DATA_OFFSET,
+            last,
+            dirty: false,
+            syncing: 0,
+            forgotten: 0,
+            tainted: false,
+            rotten: false,
+            touched,
+            sparse,
+        }
     }
 
     pub(super) fn with_sparse(self, sparse: Sparse) -> Self {
@@ -137,6 +154,20 @@ impl Segment {
     /// A full segment is synced once and then seldom used: gives its second descriptor back.
     pub(super) fn close_ring(&self) {
         self.ring.borrow_mut().close();
+    }
+
+    /// What a round of syncs has made durable need not stay in the system's memory, but for the last `keep` bytes: whoever
+    /// reads it again is far behind. The pages are used for the next records then, and not those of the bricks' files.
+    pub(super) fn forget_synced(&self, keep: u64) {
+        let mut state = self.state.borrow_mut();
+        let upto = state.syncing.min(state.end).saturating_sub(keep) / DATA_OFFSET * DATA_OFFSET;
+        let from = state.forgotten;
+        if upto >= from + FORGET_BYTES {
+            let len = std::num::NonZeroU64::new(upto - from);
+            // A hint: what the system makes of it changes nothing.
+            let _ = fadvise(&self.file, from, len, Advice::DontNeed);
+            state.forgotten = upto;
+        }
     }
 
     /// The nearest known place at or before a record of this segment.

@@ -16,6 +16,9 @@ use super::log::Log;
 use super::ring;
 use super::segment::Segment;
 
+/// The end of the log that stays in the system's memory. The last page of it will be written again.
+const KEEP_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Who waits, and what is under way.
 #[derive(Default)]
 pub(super) struct Syncs {
@@ -148,7 +151,11 @@ fn begin(log: &mut Log) -> Option<Vec<Rc<Segment>>> {
         return None;
     }
     log.syncs.round = Some(log.last.index);
-    let dirty = |s: &&Rc<Segment>| std::mem::take(&mut s.state.borrow_mut().dirty);
+    let dirty = |s: &&Rc<Segment>| {
+        let mut state = s.state.borrow_mut();
+        state.syncing = state.end;
+        std::mem::take(&mut state.dirty)
+    };
     Some(log.segments.iter().filter(dirty).cloned().collect())
 }
 
@@ -171,7 +178,9 @@ impl Log {
         self.synced = self.synced.max(upto);
         for segment in segments {
             segment.copy.borrow_mut().write(&self.disk, upto)?;
-            if !Rc::ptr_eq(segment, self.active()) {
+            let active = Rc::ptr_eq(segment, self.active());
+            segment.forget_synced(if active { KEEP_BYTES } else { 0 });
+            if !active {
                 segment.close_ring();
             }
         }

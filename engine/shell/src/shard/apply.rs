@@ -10,7 +10,7 @@ use rfs_model::client::Change;
 use rfs_model::codec::Decode;
 use rfs_model::op::Stamped;
 use rfs_model::volume::VolumeState;
-use rfs_model::{Index, Op, Record, RecordKind, Refusal};
+use rfs_model::{Index, InodeId, Op, Record, RecordKind, Refusal};
 
 use super::drive::at_once;
 use super::{Event, Inner, Shard, TreeState};
@@ -224,7 +224,13 @@ impl Inner {
         {
             let answer = outcome.answer(&**tree).map_err(|e| e.to_string())?;
             match answer {
-                Ok(done) => self.mounts.done(session, seq, done),
+                Ok(mut done) => {
+                    let (dir, to_dir) = changed_dirs(&stamped.op);
+                    let attr = |dir: Option<InodeId>| dir.map_or(Ok(None), |dir| tree.attr(dir));
+                    done.dir = attr(dir).map_err(|e| e.to_string())?;
+                    done.to_dir = attr(to_dir).map_err(|e| e.to_string())?;
+                    self.mounts.done(session, seq, done);
+                }
                 Err(why) => self.mounts.refused(session, seq, why),
             }
         }
@@ -281,20 +287,30 @@ pub(super) fn free(leftover: Leftover) {
     .detach();
 }
 
+/// The directories in which an outcome changes names.
+fn changed_dirs(op: &Op) -> (Option<InodeId>, Option<InodeId>) {
+    match op {
+        Op::Make { parent, .. } | Op::Link { parent, .. } | Op::Unlink { parent, .. } => {
+            (Some(*parent), None)
+        }
+        Op::Rename { from, to, .. } | Op::Exchange { from, to, .. } => {
+            (Some(*from), Some(*to).filter(|to| to != from))
+        }
+        _ => (None, None),
+    }
+}
+
 /// What an outcome changes that other mounts may have cached.
 fn changes(op: &Op) -> Vec<Change> {
-    let attr = |id: &rfs_model::InodeId| Change::Inode { id: *id, offset: 0, len: 0 };
-    let entry = |parent: &rfs_model::InodeId, name: &bytes::Bytes| Change::Entry {
-        parent: *parent,
-        name: name.clone(),
-    };
+    let attr = |id: &InodeId| Change::Inode { id: *id, offset: 0, len: 0 };
+    let entry = |parent: &InodeId, name: &bytes::Bytes| Change::Entry { parent: *parent, name: name.clone() };
     match op {
         Op::Make { parent, name, .. } => vec![entry(parent, name), attr(parent)],
         Op::Link { id, parent, name } => vec![entry(parent, name), attr(parent), attr(id)],
         Op::Unlink { id, parent, name, .. } => vec![entry(parent, name), attr(parent), attr(id)],
         Op::Rename { id, from, from_name, to, to_name, replaced, .. } => {
             let mut all = vec![entry(from, from_name), entry(to, to_name), attr(from), attr(to), attr(id)];
-            if *replaced != rfs_model::InodeId::NIL {
+            if *replaced != InodeId::NIL {
                 all.push(attr(replaced));
             }
             all

@@ -177,6 +177,11 @@ impl Inner {
             Query::Lookup { parent, name } => {
                 asked.need = asked.need.max(self.front.pending_slot(*parent, name));
             }
+            // It tells of inodes that the session may have changes of on their way, whichever they are.
+            Query::ReadDir { plus: true, .. } => {
+                let own = asked.after.and_then(|after| self.front.index_of(asked.session, after));
+                asked.need = asked.need.max(own.unwrap_or_default());
+            }
             _ => {}
         }
         if asked.after.is_some() {

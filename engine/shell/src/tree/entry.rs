@@ -17,10 +17,6 @@ impl Place {
     pub fn new(parent: InodeId, name: &[u8]) -> Self {
         Self { parent, name: name.into() }
     }
-
-    pub(super) fn is(&self, parent: InodeId, name: &[u8]) -> bool {
-        self.parent == parent && *self.name == *name
-    }
 }
 
 impl Encode for Place {
@@ -66,7 +62,11 @@ impl Encode for Entry {
 
 impl Entry {
     pub(super) fn has(&self, parent: InodeId, name: &[u8]) -> bool {
-        self.places.iter().any(|p| p.is(parent, name))
+        self.find(parent, name).is_ok()
+    }
+
+    fn find(&self, parent: InodeId, name: &[u8]) -> Result<usize, usize> {
+        self.places.binary_search_by(|p| (p.parent, &*p.name).cmp(&(parent, name)))
     }
 
     pub(super) fn add_place(&mut self, place: Place) {
@@ -76,7 +76,9 @@ impl Entry {
     }
 
     pub(super) fn remove_place(&mut self, parent: InodeId, name: &[u8]) {
-        self.places.retain(|p| !p.is(parent, name));
+        if let Ok(at) = self.find(parent, name) {
+            self.places.remove(at);
+        }
     }
 
     /// The value in the index: the entry and its CRC-32, since the store does not check what it reads.

@@ -16,7 +16,10 @@ impl Tree {
     pub(super) fn link(&mut self, id: InodeId, parent: InodeId, name: &[u8]) -> Result<(), Fault> {
         let entry = self.known("link", id)?;
         let place = Place::new(parent, name);
-        self.link_entry(id, &self.place_of(id, &entry), &place)?;
+        let from = self.place_of(id, &entry);
+        // While somebody holds it, a change of it copies all its places.
+        drop(entry);
+        self.link_entry(id, &from, &place)?;
         self.index.update(id, |entry| entry.add_place(place))?;
         Ok(())
     }
@@ -31,6 +34,7 @@ impl Tree {
         let place = Place::new(parent, name);
         let entry = self.named("unlink", id, &place)?;
         if fate == Fate::Stays {
+            drop(entry);
             self.remove_entry(&place, false)?;
             self.index.update(id, |entry| entry.remove_place(parent, name))?;
             return Ok(None);
@@ -108,6 +112,7 @@ impl Tree {
         let old = self.named("rename over", replaced, to)?;
         match fate {
             Fate::Stays => {
+                drop(old);
                 self.move_entry(id, from, to, true)?;
                 self.index.update(replaced, |entry| entry.remove_place(to.parent, &to.name))?;
                 Ok(None)

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
-use rfs_cluster::{scaled, until};
+use rfs_cluster::servers::BRICKD;
+use rfs_cluster::{Signal, scaled, until};
 
 use super::Pair;
 
@@ -69,6 +70,27 @@ fn a_mount_reads_its_own_writes() {
     drop((writer, other, direct));
     assert!(fs::read(pair.there("own")).unwrap() == model, "the other mount");
     names_too(&pair);
+    pair.r.trees_equal();
+}
+
+/// The kernel takes a listing's attributes for the newest: they must not be those from before a write that is still on its way.
+#[test]
+fn a_listing_knows_of_its_readers_own_writes() {
+    let pair = Pair::new();
+    fs::create_dir(pair.here("folder")).unwrap();
+    let path = pair.here("folder/file");
+    let file = File::create_new(&path).unwrap();
+    for round in 1..=3 {
+        let host = &pair.r.cluster[pair.r.follower()];
+        // Nothing is committed while it is silent, until it is left behind.
+        host.kill(Signal::STOP, BRICKD);
+        file.write_all_at(b"some bytes", 10 * round - 10).unwrap();
+        let names = fs::read_dir(pair.here("folder")).unwrap().count();
+        let size = file.metadata().unwrap().len();
+        host.kill(Signal::CONT, BRICKD);
+        assert_eq!((names, size), (1, 10 * round), "round {round}");
+        pair.r.settled();
+    }
     pair.r.trees_equal();
 }
 

@@ -48,22 +48,57 @@ fn what_the_kernel_knows_is_not_asked_again() {
     assert!(default.0 <= 2 * folders + 10 && default.1 <= 4 * folders + 30, "by default: {default:?}");
 }
 
+/// The kernel asks for a directory's attributes after each change in it: they have come with the answer. And what it has just
+/// looked up, and has no pages of, need not be dropped and asked for again when it is opened.
+#[test]
+fn names_are_changed_and_files_read_without_further_questions() {
+    const NAMES: u64 = 50;
+    let r = Replica::two_beside_others();
+    let client = &r.cluster["client"];
+    r.mount("client");
+    client.sh(&format!("mkdir {MOUNT}/folder")).ok();
+    r.settled();
+    let each = |what: &str| format!("cd folder && for n in $(seq {NAMES}); do {what}; done");
+    for (what, lookups) in [
+        (each("mkdir d$n"), 1),
+        (each("mv -T d$n e$n"), 2),
+        (each("rmdir e$n"), 0),
+        (each("echo $n > f$n"), 1),
+        (each("ln f$n g$n"), 2),
+        (each("rm g$n"), 0),
+    ] {
+        let asked = cost(client, &what);
+        println!("{what}: {asked:?}");
+        let of = |kind: &str| asked.get(kind).copied().unwrap_or_default();
+        assert!(of("getattr") <= NAMES / 10, "{what}: {asked:?}");
+        assert!(of("lookup") <= lookups * NAMES + NAMES / 10, "{what}: {asked:?}");
+    }
+    r.umount("client");
+    r.mount("client");
+    let asked = cost(client, &each("cat f$n > /dev/null"));
+    println!("read: {asked:?}");
+    assert!(asked["open"] == NAMES && asked["read"] <= NAMES + 1, "{asked:?}");
+    assert!(asked.get("getattr").copied().unwrap_or_default() <= NAMES / 10, "{asked:?}");
+}
+
+/// What the leader was asked for meanwhile.
+fn cost(client: &Host, script: &str) -> BTreeMap<String, u64> {
+    let before = requests(client);
+    client.sh(&format!("cd {MOUNT} && {script}")).ok();
+    let mut after = requests(client);
+    for (kind, count) in before {
+        after.entry(kind).and_modify(|now| *now -= count);
+    }
+    // Nobody waits for an answer to a release.
+    after.retain(|kind, count| *count > 0 && kind != "release");
+    after
+}
+
 /// What it costs when it was done just before. The least of a few times: a mount that has not heard its leader for a second, on a
 /// machine with much to do, lets the kernel forget everything.
 fn second(client: &Host, script: &str) -> BTreeMap<String, u64> {
-    let run = || client.sh(&format!("cd {MOUNT} && {script}")).ok();
-    assert_eq!(run(), "");
-    let costs = (0..3).map(|_| {
-        let before = requests(client);
-        run();
-        let mut after = requests(client);
-        for (kind, count) in before {
-            after.entry(kind).and_modify(|now| *now -= count);
-        }
-        // Nobody waits for an answer to a release.
-        after.retain(|kind, count| *count > 0 && kind != "release");
-        after
-    });
+    assert_eq!(client.sh(&format!("cd {MOUNT} && {script}")).ok(), "");
+    let costs = (0..3).map(|_| cost(client, script));
     costs.min_by_key(total).expect("three")
 }
 
