@@ -72,8 +72,7 @@ fn the_works_are_listed_and_what_is_unknown_is_refused() {
 /// Every kind of work but heals, on the systems that are here: each result is a number that somebody measured.
 #[test]
 fn rfs_is_compared_with_a_directory() {
-    let works =
-        "seq-write-fsync,rand-write-fsync-8jobs,mix,create,stat,rename,unlink,tar,ls,rm,git-clone,git-status";
+    let works = "seq-write-fsync,rand-write-fsync-8jobs,mix,create,stat,rename,unlink,tar,ls,rm-rf,git-clone,git-status";
     let args = [
         "compare",
         "--systems",

@@ -325,6 +325,10 @@ pub enum Change {
 tagged!(Change, "a change", { 1 => Inode { id, offset, len }, 2 => Entry { parent, name } });
 
 /// Brick to mount.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most messages are answers to changes, and they live for a moment"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToMount {
     /// Metadata: committed and applied on the leader. Data: committed.

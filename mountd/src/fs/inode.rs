@@ -199,8 +199,8 @@ impl Inode {
     #[must_use]
     pub fn told(&self, now: Moment, ttl: Duration) -> Option<Attr> {
         let told = self.told.lock().expect("no holder panics");
-        let holds = |told: &&Box<Told>| told.moment == now || (told.firm && told.at.elapsed() < ttl);
-        told.as_ref().filter(holds).map(|told| told.attr)
+        let holds = |told: &&Told| told.moment == now || (told.firm && told.at.elapsed() < ttl);
+        told.as_deref().filter(holds).map(|told| told.attr)
     }
 
     /// A directory is opened. Whether the kernel may keep the listing that it has; if not, it begins a new one.

@@ -162,7 +162,7 @@ impl Session {
     /// One message from the brick.
     pub fn receive(&mut self, message: ToMount) -> Heard {
         match message {
-            ToMount::Done { seq, done } => self.done(seq, done),
+            ToMount::Done { seq, done } => self.done(seq, &done),
             ToMount::Refused { seq, why } => {
                 if let Some(waiter) = self.window.refused(seq) {
                     waiter(Err(why.into()));
@@ -181,15 +181,15 @@ impl Session {
         Heard::Nothing
     }
 
-    fn done(&mut self, seq: Seq, done: Done) {
-        let Answered { waiter, opened } = self.window.done(seq, &done);
+    fn done(&mut self, seq: Seq, done: &Done) {
+        let Answered { waiter, opened } = self.window.done(seq, done);
         match opened {
             Some(id) if waiter.is_some() => *self.opens.entry(id).or_default() += 1,
             Some(id) => self.send_release(id),
             None => {}
         }
         if let Some(waiter) = waiter {
-            waiter(Ok(done));
+            waiter(Ok(*done));
         }
         self.settled();
     }

@@ -1,12 +1,13 @@
 """Moves every file of one folder into another, and prints the names of those that it has moved: of several that do so at the same
 time one moves each.
 
-take.py FROM TO: reads all files, so that the kernel knows their names, says "ready", and begins when TO is there.
+take.py FROM TO 0|1: reads all files, so that the kernel knows their names, says "ready", and begins when TO is there. With 1, of each
+two names the second one comes first: whoever is a step behind is the first at every other name all the same.
 """
 import os
 import sys
 
-source, target = sys.argv[1:]
+source, target, which = sys.argv[1:]
 names = sorted(os.listdir(source), key=int)
 for n, name in enumerate(names):
     with open(os.path.join(source, name)) as file:
@@ -14,9 +15,10 @@ for n, name in enumerate(names):
 print("ready", flush=True)
 while not os.path.exists(target):
     pass
-for n, name in enumerate(names):
+for n in range(len(names)):
+    name = names[n ^ int(which)]
     # Every third stays in its folder, and now and then the kernel has just been told what is where.
-    to = os.path.join(source, name + "-taken") if n % 3 == 0 else os.path.join(target, name)
+    to = os.path.join(source, name + "-taken") if int(name) % 3 == 0 else os.path.join(target, name)
     if n % 8 == 0:
         for entry in os.scandir(target):
             entry.stat()
@@ -24,4 +26,4 @@ for n, name in enumerate(names):
         os.rename(os.path.join(source, name), to)
         print("took", name, flush=True)
     except FileNotFoundError:
-        pass
+        print("late", name, flush=True)

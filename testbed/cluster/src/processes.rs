@@ -44,6 +44,22 @@ pub fn signal(pid: u32, signal: Signal) {
     }
 }
 
+/// Where every thread of a process stands, as the kernel tells: for whoever looks into a hang.
+pub fn stands(pid: u32) -> String {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of = |task: &fs::DirEntry, file: &str| {
+        let text = fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        text.lines().map(str::trim).take(12).collect::<Vec<_>>().join(" < ")
+    };
+    let line = |task: fs::DirEntry| {
+        let state = of(&task, "stat")
+            .rsplit_once(')')
+            .map_or(' ', |(_, rest)| rest.trim().chars().next().unwrap_or(' '));
+        format!("  {} {state} {}: {}\n", of(&task, "comm"), of(&task, "syscall"), of(&task, "stack"))
+    };
+    tasks.map(line).collect()
+}
+
 /// What outlives a mount by a moment: a process of the mount's program, but no mount.
 const GUARDIAN: &str = "rfs-guardian";
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::host::Host;
+use crate::processes;
 use crate::ran::Ran;
 use crate::spawned::Spawned;
 use crate::wait::poll;
@@ -27,6 +28,14 @@ impl Host {
     /// The same with more arguments and environment.
     #[track_caller]
     pub fn start_brickd_with(&self, args: &[&str], env: &[(&str, &str)]) {
+        self.try_start_brickd(args, env).unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// The same, where it may not come to answer.
+    ///
+    /// # Errors
+    /// What it said, and where each of its threads stands. It is killed then.
+    pub fn try_start_brickd(&self, args: &[&str], env: &[(&str, &str)]) -> Result<(), String> {
         let argv: Vec<&str> = [&["/usr/local/sbin/rfs-brickd"], args].concat();
         let clock = self.clock_env();
         let clock = clock.iter().map(|(name, value)| (*name, value.as_str()));
@@ -36,8 +45,15 @@ impl Host {
             Some(code) => Some(Err(code)),
             None => self.tools(&["peer", "status"]).success().then_some(Ok(())),
         });
-        assert!(answers == Some(Ok(())), "{}: rfs-brickd {answers:?}\n{}", self.name(), daemon.output());
+        if answers != Some(Ok(())) {
+            let pids = self.pids(BRICKD);
+            let stands: String = pids.iter().copied().map(processes::stands).collect();
+            let said = daemon.output();
+            pids.iter().for_each(|pid| processes::signal(*pid, Signal::KILL));
+            return Err(format!("{}: rfs-brickd {answers:?}\n{said}{stands}", self.name()));
+        }
         *self.daemon() = Some(daemon);
+        Ok(())
     }
 
     /// Takes a daemon for this host's that was started in another way; one that may have ended.

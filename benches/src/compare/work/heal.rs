@@ -35,7 +35,7 @@ impl Missed {
             host.run_within(&["sh", "-ec", script], LIMIT).ok();
         };
         let big = format!("{dir}/big");
-        sh(&format!("rm -rf {dir}; mkdir {dir}"));
+        sh(&format!("rm -rf {}heal-*; mkdir {dir}", place.path("")));
         if self == Missed::Pages {
             sh(&format!("dd if=/dev/urandom of={big} bs=1M count={BIG_MIB} status=none conv=fsync"));
         }
@@ -43,12 +43,11 @@ impl Missed {
         place.system.lose_second();
         match self {
             Missed::Files => {
-                let (first, last) = (1, FILES);
                 sh(&format!(
-                    "for n in $(seq {first} {last}); do head -c {FILE_KIB}K /dev/urandom > {dir}/f$n; done"
+                    "for n in $(seq {FILES}); do head -c {FILE_KIB}K /dev/urandom > {dir}/f$n; done"
                 ));
             }
-            // A page in each MiB or so, never two next to each other.
+            // No page twice.
             Missed::Pages => sh(&format!(
                 "fio --name=dirty --filename={big} --rw=randwrite --bs=4k --norandommap=0 --randseed={} \
                  --io_size={}k --size={BIG_MIB}M --overwrite=1 --ioengine=psync --end_fsync=1 --output=/dev/null",

@@ -117,7 +117,9 @@ impl Work {
             What::Script(script) => script.prepare(place),
             What::Heal(missed) => missed.prepare(place),
         }
-        place.system.settle();
+        if !matches!(self.what, What::Heal(_)) {
+            place.system.settle();
+        }
         if self.cold {
             place.system.remount(place.seat);
         }

@@ -82,7 +82,7 @@ impl Inner {
                     self.step(shard, now_us, Input::Proposed { meta });
                 }
                 Ok(Some(Verdict::Answer { session, seq, outcome })) => match outcome.answer(&**tree) {
-                    Ok(answer) => self.answer_unrecorded(shard, (session, seq, answer)),
+                    Ok(answer) => self.answer_unrecorded(shard, &(session, seq, answer)),
                     Err(fault) => self.fail(fault.to_string()),
                 },
                 Ok(None) => return,
@@ -138,28 +138,28 @@ impl Inner {
         };
         let TreeState::Ready(tree) = &self.tree else { return };
         match outcome.answer(&**tree) {
-            Ok(answer) => self.answer_unrecorded(shard, (session, seq, answer)),
+            Ok(answer) => self.answer_unrecorded(shard, &(session, seq, answer)),
             Err(fault) => self.fail(fault.to_string()),
         }
     }
 
     /// What is carried out is in the log. A refusal, or a success that left no trace, says what the tree is like: as a read
     /// does, it waits until it is sure that nobody else led when it was found.
-    fn answer_unrecorded(&mut self, shard: &Rc<Shard>, answer: Unrecorded) {
+    fn answer_unrecorded(&mut self, shard: &Rc<Shard>, answer: &Unrecorded) {
         // Not the turn's time: the core must not take a lease for valid that is not.
         let now_us = clock::boottime_us();
         if self.core.lease_valid(now_us) {
             return self.give(answer);
         }
         let ticket = self.ticket();
-        self.unrecorded.insert(ticket, answer);
+        self.unrecorded.insert(ticket, *answer);
         self.step(shard, now_us, Input::Read { ticket });
     }
 
-    fn give(&self, (session, seq, answer): Unrecorded) {
+    fn give(&self, (session, seq, answer): &Unrecorded) {
         match answer {
-            Ok(done) => self.mounts.done(session, seq, done),
-            Err(why) => self.mounts.refused(session, seq, why),
+            Ok(done) => self.mounts.done(*session, *seq, done),
+            Err(why) => self.mounts.refused(*session, *seq, *why),
         }
     }
 
@@ -171,8 +171,8 @@ impl Inner {
         (index, confirmed): (Index, bool),
     ) {
         match self.unrecorded.remove(&ticket) {
-            Some(answer) if confirmed => self.give(answer),
-            Some(answer) => self.answer_unrecorded(shard, answer),
+            Some(answer) if confirmed => self.give(&answer),
+            Some(answer) => self.answer_unrecorded(shard, &answer),
             None => self.queries.ready(ticket, index, confirmed),
         }
     }

@@ -229,7 +229,7 @@ impl Inner {
                     let attr = |dir: Option<InodeId>| dir.map_or(Ok(None), |dir| tree.attr(dir));
                     done.dir = attr(dir).map_err(|e| e.to_string())?;
                     done.to_dir = attr(to_dir).map_err(|e| e.to_string())?;
-                    self.mounts.done(session, seq, done);
+                    self.mounts.done(session, seq, &done);
                 }
                 Err(why) => self.mounts.refused(session, seq, why),
             }

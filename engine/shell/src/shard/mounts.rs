@@ -141,9 +141,9 @@ impl Mounts {
         self.sessions.get(&session).and_then(|id| self.conns.get(id))
     }
 
-    pub fn done(&self, session: SessionId, seq: Seq, done: Done) {
+    pub fn done(&self, session: SessionId, seq: Seq, done: &Done) {
         if let Some(conn) = self.of(session) {
-            conn.say(&ToMount::Done { seq, done });
+            conn.say(&ToMount::Done { seq, done: *done });
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Figures {
     /// Cuts after which the work could not go on as if nothing had been.
     pub later: u64,
     pub slowest_ms: u64,
+    /// Starts of a daemon that hung, and were done again.
+    pub hung: u64,
     pub failures: Vec<Failure>,
 }
 
@@ -94,6 +96,7 @@ impl AddAssign for Figures {
             (&mut self.unequal, other.unequal),
             (&mut self.left_over, other.left_over),
             (&mut self.later, other.later),
+            (&mut self.hung, other.hung),
         ];
         sums.into_iter().for_each(|(sum, more)| *sum += more);
         self.slowest_ms = self.slowest_ms.max(other.slowest_ms);
@@ -119,6 +122,7 @@ impl fmt::Display for Figures {
             ("operations checked", self.operations_checked),
             ("exact prefixes", self.exact),
             ("slowest recovery, ms", self.slowest_ms),
+            ("starts that hung", self.hung),
             ("cuts with a loss", self.losses),
             ("cuts with mixed contents", self.mixed),
             ("cuts with unequal trees", self.unequal),

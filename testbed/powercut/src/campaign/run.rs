@@ -116,6 +116,7 @@ struct Outcome {
     /// How many operations of each worker are there, when all together are the state of one moment.
     exact: Option<Vec<usize>>,
     took: Duration,
+    hung: u64,
 }
 
 fn bring_back(common: &Common<'_>, stage: &Stage, job: Job) -> io::Result<Outcome> {
@@ -125,9 +126,10 @@ fn bring_back(common: &Common<'_>, stage: &Stage, job: Job) -> io::Result<Outcom
     }
     let initial = disks.iter().map(Image::copy).collect::<io::Result<Vec<Image>>>()?;
     let first = stage.recover(disks)?;
-    let span = (first.from_ns, first.until_ns);
+    let (span, hung) = ((first.from_ns, first.until_ns), first.hung);
     let again = cut.again(common.options.seed, initial, &first.end()?, span)?;
-    judged(common, cut.moment.at_ns, stage.recover(again)?)
+    let outcome = judged(common, cut.moment.at_ns, stage.recover(again)?)?;
+    Ok(Outcome { hung: outcome.hung + hung, ..outcome })
 }
 
 /// Compares a volume that came back with what was done, and works on it where the work had been cut off.
@@ -147,9 +149,9 @@ fn judged(common: &Common<'_>, at_ns: u64, alive: Alive<'_>) -> io::Result<Outco
     if let Some(done) = exact.as_ref().filter(|_| lost.is_empty()) {
         later = go_on(common.recording.about.plan.seed, &alive, done.clone())?;
     }
-    let took = alive.took;
+    let (took, hung) = (alive.took, alive.hung);
     alive.end()?;
-    Ok(Outcome { lost, mixed, differences, later, exact, took })
+    Ok(Outcome { lost, mixed, differences, later, exact, took, hung })
 }
 
 /// The work goes on where the power cut it off: the same names and files are touched again. Returns what is wrong after
@@ -181,6 +183,7 @@ fn counted(common: &Common<'_>, at_ns: u64, outcome: Outcome) -> Vec<String> {
     figures.exact += u64::from(outcome.exact.is_some());
     figures.fsyncs_checked += history.fsyncs(at_ns) as u64;
     figures.operations_checked += history.windows(at_ns).iter().map(|w| w.least as u64).sum::<u64>();
+    figures.hung += outcome.hung;
     figures.slowest_ms = figures.slowest_ms.max(u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX));
     let unequal = outcome.differences.iter().map(|d| format!("unequal trees: {d}"));
     let mixed = outcome.mixed.iter().map(|m| format!("mixed contents: {m}"));

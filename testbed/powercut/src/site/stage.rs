@@ -1,10 +1,11 @@
 //! Hosts on which cut disks are brought back to life.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rfs_cluster::{MOUNT, Replica, trial::HEALS};
+use rfs_cluster::{Host, MOUNT, Replica, trial::HEALS};
 
 use super::stint::{Stint, Stretch};
 use super::volume::{Difference, look};
@@ -32,6 +33,8 @@ pub struct Alive<'a> {
     /// That time, from when the disks were there.
     pub from_ns: u64,
     pub until_ns: u64,
+    /// Starts of a daemon that hung, and were done again.
+    pub hung: u64,
 }
 
 impl Stage {
@@ -66,13 +69,25 @@ impl Stage {
         }
         cluster.hosts().for_each(rfs_cluster::Host::reboot);
         let begun = Instant::now();
+        let hung = &AtomicU64::new(0);
         std::thread::scope(|scope| {
             for server in SERVERS {
-                scope.spawn(move || cluster[server].start_brickd());
+                scope.spawn(move || start(&cluster[server], hung));
             }
         });
         self.replica.healed(HEALS);
-        Ok(Alive { stage: self, took: begun.elapsed(), from_ns, until_ns: now_ns() })
+        let hung = hung.load(Ordering::Relaxed);
+        Ok(Alive { stage: self, took: begun.elapsed(), from_ns, until_ns: now_ns(), hung })
+    }
+}
+
+/// Starts a daemon. Seen now and then, on a machine with much to do: it does not come to answer, and says nothing. That is no matter of disks:
+/// it is counted, shown with where its threads stand, and done again, once.
+fn start(host: &Host, hung: &AtomicU64) {
+    if let Err(why) = host.try_start_brickd(&[], &[]) {
+        eprintln!("a start that hangs: {why}");
+        hung.fetch_add(1, Ordering::Relaxed);
+        host.start_brickd();
     }
 }
 
