@@ -81,13 +81,6 @@ impl System for Gluster {
         &self.cluster
     }
 
-    fn host(&self, seat: Seat) -> &str {
-        match seat {
-            Seat::Client => "client",
-            Seat::Brick => "server1",
-        }
-    }
-
     fn dir(&self) -> &str {
         DIR
     }
@@ -97,11 +90,8 @@ impl System for Gluster {
         self.mount(seat);
     }
 
-    /// Its bricks have done everything when the client is told so.
-    fn settle(&self) {}
-
-    fn second(&self) -> Option<&str> {
-        Some("server2")
+    fn heals(&self) -> bool {
+        true
     }
 
     fn lose_second(&self) {

@@ -48,21 +48,30 @@ pub trait System {
     fn promises(&self) -> &'static str;
     fn cluster(&self) -> &Cluster;
     /// The host of that seat.
-    fn host(&self, seat: Seat) -> &str;
+    fn host(&self, seat: Seat) -> &str {
+        match seat {
+            Seat::Client => "client",
+            Seat::Brick => "server1",
+        }
+    }
     /// Where it is mounted there.
     fn dir(&self) -> &str;
     /// Takes the mount away and makes it anew: nothing is cached on the client's side then.
     fn remount(&self, seat: Seat);
-    /// Returns once every brick's directory holds all that was done.
-    fn settle(&self);
-    /// The server whose brick is taken away for heals; none where there is no second one.
-    fn second(&self) -> Option<&str>;
-    /// Kills all that runs on it.
-    fn lose_second(&self);
+    /// Returns once every copy holds all that was done. Most have done everything when a program is told so.
+    fn settle(&self) {}
+    /// Whether it has a second brick that can be lost and healed.
+    fn heals(&self) -> bool {
+        false
+    }
+    /// Kills all that runs on the second brick's machine.
+    fn lose_second(&self) {}
     /// Starts it again.
-    fn start_second(&self);
+    fn start_second(&self) {}
     /// Whether both bricks hold everything, by the system's own word.
-    fn is_whole(&self) -> bool;
+    fn is_whole(&self) -> bool {
+        true
+    }
 }
 
 /// How long something may take that has nothing to do with what is measured.

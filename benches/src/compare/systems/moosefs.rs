@@ -1,4 +1,5 @@
-//! MooseFS as Debian has it, goal 2: a master on the first server, a chunk server on each.
+//! MooseFS as Debian has it, goal 2: a master on the first server, a chunk server on each. It copies chunks when a server has
+//! been missing for an hour: there is no heal to compare.
 
 use rfs_cluster::{Cluster, until};
 
@@ -70,13 +71,6 @@ impl System for Moosefs {
         &self.0
     }
 
-    fn host(&self, seat: Seat) -> &str {
-        match seat {
-            Seat::Client => "client",
-            Seat::Brick => "server1",
-        }
-    }
-
     fn dir(&self) -> &str {
         DIR
     }
@@ -85,20 +79,5 @@ impl System for Moosefs {
         let host = &self.0[self.host(seat)];
         host.run(&["umount", DIR]).ok();
         self.mount(seat);
-    }
-
-    fn settle(&self) {}
-
-    /// It copies chunks when a server has been missing for an hour; there is nothing to compare.
-    fn second(&self) -> Option<&str> {
-        None
-    }
-
-    fn lose_second(&self) {}
-
-    fn start_second(&self) {}
-
-    fn is_whole(&self) -> bool {
-        true
     }
 }

@@ -37,31 +37,10 @@ impl System for Plain {
         &self.0
     }
 
-    fn host(&self, seat: Seat) -> &str {
-        match seat {
-            Seat::Client => "client",
-            Seat::Brick => "server1",
-        }
-    }
-
     fn dir(&self) -> &str {
         DIR
     }
 
     /// There is no mount; what the machine caches is the bricks' cache, too, which the others keep.
     fn remount(&self, _: Seat) {}
-
-    fn settle(&self) {}
-
-    fn second(&self) -> Option<&str> {
-        None
-    }
-
-    fn lose_second(&self) {}
-
-    fn start_second(&self) {}
-
-    fn is_whole(&self) -> bool {
-        true
-    }
 }

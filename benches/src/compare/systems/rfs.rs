@@ -35,13 +35,6 @@ impl System for Rfs {
         &self.0.cluster
     }
 
-    fn host(&self, seat: Seat) -> &str {
-        match seat {
-            Seat::Client => "client",
-            Seat::Brick => "server1",
-        }
-    }
-
     fn dir(&self) -> &str {
         MOUNT
     }
@@ -59,8 +52,8 @@ impl System for Rfs {
         rfs_cluster::until("all bricks have applied everything", PATIENCE, || !behind());
     }
 
-    fn second(&self) -> Option<&str> {
-        Some("server2")
+    fn heals(&self) -> bool {
+        true
     }
 
     fn lose_second(&self) {

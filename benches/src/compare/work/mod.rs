@@ -137,6 +137,6 @@ impl Work {
 
     /// Whether that file system can do it.
     pub fn fits(&self, system: &dyn System) -> bool {
-        !matches!(self.what, What::Heal(_)) || system.second().is_some()
+        !matches!(self.what, What::Heal(_)) || system.heals()
     }
 }
