@@ -19,7 +19,7 @@ struct Entry {
     device: u64,
     target: Option<PathBuf>,
     xattrs: BTreeMap<String, Vec<u8>>,
-    /// All names of the same file.
+    /// All names of the same file, at the first of them; at the others that one alone.
     names: BTreeSet<PathBuf>,
 }
 
@@ -102,9 +102,11 @@ fn read(top: &Path) -> io::Result<Tree> {
         }
     }
     for names in inodes.into_values().filter(|names| names.len() > 1) {
+        let first = BTreeSet::from_iter(names.first().cloned());
         for name in &names {
             if let Some(entry) = tree.get_mut(name) {
-                entry.names.clone_from(&names);
+                let is_first = first.contains(name);
+                entry.names.clone_from(if is_first { &names } else { &first });
             }
         }
     }
