@@ -39,8 +39,8 @@ impl Fs {
     pub async fn getattr(self: Rc<Self>, number: u64) -> Result<(Attr, Duration), Failure> {
         let inode = self.inode(number)?;
         let (moment, ttl, doubts) = (self.moment(), self.attr_ttl(&inode), inode.doubts());
-        if let Some(attr) = inode.told(moment, ttl).filter(|_| !ttl.is_zero()) {
-            return Ok((attr, ttl));
+        if let Some(known) = inode.told(moment, ttl) {
+            return Ok(known);
         }
         match self.client.ask(Query::GetAttr { id: inode.id }).await? {
             Answer::Attr { attr } => {

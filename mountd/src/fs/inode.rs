@@ -195,12 +195,14 @@ impl Inode {
         }
     }
 
-    /// A directory's attributes: if nothing at all has changed since they were told, or nothing of it, for so long.
+    /// A directory's attributes, and for how long they may still be believed: until they are of that age, if nothing at all has
+    /// changed since they were told, or nothing of it.
     #[must_use]
-    pub fn told(&self, now: Moment, ttl: Duration) -> Option<Attr> {
+    pub fn told(&self, now: Moment, ttl: Duration) -> Option<(Attr, Duration)> {
         let told = self.told.lock().expect("no holder panics");
-        let holds = |told: &&Told| told.moment == now || (told.firm && told.at.elapsed() < ttl);
-        told.as_deref().filter(holds).map(|told| told.attr)
+        let told = told.as_deref().filter(|told| told.firm || told.moment == now)?;
+        let left = ttl.saturating_sub(told.at.elapsed());
+        (!left.is_zero()).then_some((told.attr, left))
     }
 
     /// A directory is opened. Whether the kernel may keep the listing that it has; if not, it begins a new one.
@@ -269,22 +271,23 @@ mod tests {
     fn what_was_told_firmly_holds_until_there_is_news_or_for_so_long() {
         const LONG: Duration = Duration::from_secs(3600);
         let (inode, then, now) = (Inode::new(InodeId::ROOT), (Seq(1), 0), (Seq(2), 0));
+        let told = |now, ttl| inode.told(now, ttl).map(|(attr, _)| attr);
         inode.tell(directory(5, 1), then);
-        assert_eq!(inode.told(now, LONG), None, "something has changed since");
+        assert_eq!(told(now, LONG), None, "something has changed since");
         inode.tell_firmly(directory(5, 2), then, inode.doubts());
-        assert_eq!(inode.told(now, LONG), Some(directory(5, 2)));
-        assert_eq!(inode.told(now, Duration::ZERO), None);
+        assert_eq!(told(now, LONG), Some(directory(5, 2)));
+        assert_eq!(told(now, Duration::ZERO), None);
         // Answers may overtake each other.
         inode.tell_firmly(directory(4, 3), now, inode.doubts());
         inode.tell(directory(5, 4), then);
-        assert_eq!(inode.told(now, LONG), Some(directory(5, 2)));
+        assert_eq!(told(now, LONG), Some(directory(5, 2)));
         inode.tell_firmly(directory(6, 5), now, inode.doubts());
-        assert_eq!(inode.told((Seq(3), 1), LONG), Some(directory(6, 5)));
+        assert_eq!(told((Seq(3), 1), LONG), Some(directory(6, 5)));
         let asked = inode.doubts();
         inode.attributes_unknown();
-        assert_eq!(inode.told(now, LONG), None);
+        assert_eq!(told(now, LONG), None);
         inode.tell_firmly(directory(7, 6), then, asked);
-        assert_eq!(inode.told(now, LONG), None, "it was asked for before the news");
+        assert_eq!(told(now, LONG), None, "it was asked for before the news");
     }
 
     #[test]

@@ -41,11 +41,15 @@ pub struct NewNode {
 impl Fs {
     /// Carries out what changes names in these directories. Afterwards the kernel asks for their attributes: the answer has
     /// brought them.
-    pub(super) async fn change_names(&self, op: Mutation, dirs: &[&Arc<Inode>]) -> Result<Done, Failure> {
-        let doubts: Vec<u64> = dirs.iter().map(|dir| dir.doubts()).collect();
+    pub(super) async fn change_names<const N: usize>(
+        &self,
+        op: Mutation,
+        dirs: [&Arc<Inode>; N],
+    ) -> Result<Done, Failure> {
+        let doubts = dirs.map(|dir| dir.doubts());
         let done = self.client.mutate(op).await;
         let told = done.map_or([None; 2], |done| [done.dir, done.to_dir]);
-        for (dir, doubts) in dirs.iter().zip(doubts) {
+        for (dir, doubts) in dirs.into_iter().zip(doubts) {
             match told.into_iter().flatten().find(|attr| attr.id == dir.id) {
                 Some(attr) => dir.tell_firmly(attr, self.moment(), doubts),
                 None => dir.attributes_unknown(),
@@ -69,7 +73,7 @@ impl Fs {
             as_id: InodeId::NIL,
             open,
         };
-        let Done { attr, .. } = self.change_names(op, &[&parent]).await?;
+        let Done { attr, .. } = self.change_names(op, [&parent]).await?;
         attr.ok_or(Failure::Nonsense)
     }
 
@@ -131,7 +135,7 @@ impl Fs {
     pub async fn link(self: Rc<Self>, number: u64, parent: u64, name: Bytes) -> Result<Entry, Failure> {
         let (inode, dir) = (self.inode(number)?, self.slot(parent, &name)?);
         let op = Mutation::Link { id: inode.id, parent: dir.id, name: name.clone() };
-        let done = self.change_names(op, &[&dir]).await?;
+        let done = self.change_names(op, [&dir]).await?;
         let attr = done.attr.ok_or(Failure::Nonsense)?;
         Ok(self.entry(parent, name, attr)?.0)
     }

@@ -20,7 +20,7 @@ impl Fs {
     pub async fn remove(self: Rc<Self>, parent: u64, name: Bytes, dir: bool) -> Result<(), Failure> {
         let place = (parent, name.clone());
         let parent = self.slot(parent, &name)?;
-        self.change_names(Mutation::Unlink { parent: parent.id, name, dir }, &[&parent]).await?;
+        self.change_names(Mutation::Unlink { parent: parent.id, name, dir }, [&parent]).await?;
         self.shared.inodes().removed(&place);
         Ok(())
     }
@@ -41,7 +41,7 @@ impl Fs {
         let (from_dir, to_dir) = (self.slot(from.0, &from.1)?, self.slot(to.0, &to.1)?);
         let (from_name, to_name) = (from.1.clone(), to.1.clone());
         let op = Mutation::Rename { from: from_dir.id, from_name, to: to_dir.id, to_name, flags };
-        self.change_names(op, &[&from_dir, &to_dir]).await?;
+        self.change_names(op, [&from_dir, &to_dir]).await?;
         let mut inodes = self.shared.inodes();
         // A move is a change of what is moved.
         for inode in [&from, &to].into_iter().filter_map(|place| inodes.at(place)) {
