@@ -370,6 +370,8 @@ fn an_expired_session_voids_handles_and_nothing_is_done_twice() {
         let (_, opened) = tokio::join!(mount.drops(number), opening);
         let opened = opened.unwrap();
         mount.append(opened.handle, "new").await.unwrap();
+        // Nobody has heard yet that "lost" was.
+        assert_eq!(mount.fs.clone().fsync(opened.handle).await, Err(Failure::Expired));
         mount.fs.clone().fsync(opened.handle).await.unwrap();
         assert_eq!(bricks[0].script().tree.content("f"), b"new");
     });
@@ -401,7 +403,11 @@ fn a_refused_write_is_told_by_the_next_call_and_dropped_from_the_kernels_cache()
         bricks[0].set(|script| {
             script.say.push(ToMount::Refused { seq: rfs_model::Seq(2), why: Refusal::NoSpace });
         });
-        assert_eq!(mount.fs.clone().flush(handle, 0).await, Err(Refusal::NoSpace.into()));
+        for _ in 0..2 {
+            assert_eq!(mount.fs.clone().flush(handle, 0).await, Err(Refusal::NoSpace.into()));
+        }
+        assert_eq!(mount.fs.clone().fsync(handle).await, Err(Refusal::NoSpace.into()));
+        assert_eq!(mount.fs.clone().fsync(handle).await, Ok(()));
         assert_eq!(mount.fs.clone().flush(handle, 0).await, Ok(()));
         let told = mount
             .invalidations

@@ -20,29 +20,27 @@ impl Fs {
     /// close(2) of one descriptor: everything written is committed, and whoever closes loses their fcntl locks.
     ///
     /// # Errors
-    /// What a write that had returned ran into, once; else [`Failure`].
+    /// What a write that had returned ran into, until an fsync has told it; else [`Failure`].
     pub async fn flush(self: Rc<Self>, handle: u64, lock_owner: u64) -> Result<(), Failure> {
         let file = self.file(handle)?;
         let unlocked = self.unlock_all(&file.inode, lock_owner).await;
         if file.writes() {
             self.client.settled(file.inode.last_write()).await?;
         }
-        file.take_failure()?;
+        file.tell_closer()?;
         unlocked
     }
 
     /// Everything ordered before is durable on return.
     ///
     /// # Errors
-    /// What a write that had returned ran into, once; else [`Failure`].
+    /// What a write to the file that had returned ran into, through whichever handle, once; else [`Failure`].
     pub async fn fsync(self: Rc<Self>, handle: u64) -> Result<(), Failure> {
         let file = self.file(handle)?;
         let synced = self.client.sync().await;
-        if file.writes() {
-            // A refusal leaves no record to be synced, and may come after the word that all is durable.
-            self.client.settled(file.inode.last_write()).await?;
-        }
-        file.take_failure()?;
+        // A refusal leaves no record to be synced, and may come after the word that all is durable.
+        self.client.settled(file.inode.last_write()).await?;
+        file.tell_syncer()?;
         synced
     }
 

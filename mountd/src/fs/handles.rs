@@ -1,6 +1,7 @@
 //! Open files, by the numbers that the kernel was given for them.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use super::Inode;
@@ -14,27 +15,51 @@ pub struct OpenFile {
     pub flags: i32,
     /// The session in which it was opened, counted from 0.
     pub epoch: u64,
-    /// What became of a write that had returned already. Told once.
+    /// What became of its writes that had returned already: told by its next write.
     failed: Mutex<Option<Failure>>,
+    /// How much of what was lost of the file it need not hear of.
+    known: AtomicU32,
 }
 
 impl OpenFile {
     #[must_use]
     pub fn new(inode: Arc<Inode>, flags: i32, epoch: u64) -> Self {
-        Self { inode, flags, epoch, failed: Mutex::default() }
+        let known = inode.lost.known();
+        Self { inode, flags, epoch, failed: Mutex::default(), known }
     }
 
-    /// A write that had returned was lost. The first failure stays.
+    /// A write through it that had returned was lost. Its first failure stays.
     pub fn fail(&self, why: Failure) {
         self.failed.lock().expect("no holder panics").get_or_insert(why);
+        self.inode.lost.add(why);
     }
 
-    /// What the next write, fsync or close must report.
+    /// For the next write through it.
     ///
     /// # Errors
-    /// The failure, once.
-    pub fn take_failure(&self) -> Result<(), Failure> {
+    /// What its writes ran into, once.
+    pub fn tell_writer(&self) -> Result<(), Failure> {
         self.failed.lock().expect("no holder panics").take().map_or(Ok(()), Err)
+    }
+
+    /// For a close, which takes nothing away.
+    ///
+    /// # Errors
+    /// What writes to the file ran into since the handle's last fsync.
+    pub fn tell_closer(&self) -> Result<(), Failure> {
+        self.inode.lost.since(&self.known)
+    }
+
+    /// For an fsync.
+    ///
+    /// # Errors
+    /// What writes to the file ran into, by whichever handle, once.
+    pub fn tell_syncer(&self) -> Result<(), Failure> {
+        let told = self.inode.lost.tell(&self.known);
+        if told.is_err() {
+            let _ = self.tell_writer();
+        }
+        told
     }
 
     #[must_use]
@@ -95,14 +120,24 @@ mod tests {
     use crate::fs::Inodes;
 
     #[test]
-    fn a_lost_write_is_reported_once_and_the_first_one_counts() {
+    fn a_lost_write_is_told_by_the_next_write_once_and_by_fsync() {
         let inode = Inodes::default().by_id(InodeId::ROOT).unwrap();
-        let file = OpenFile::new(inode, libc::O_RDWR, 0);
-        assert_eq!(file.take_failure(), Ok(()));
+        let file = OpenFile::new(inode.clone(), libc::O_RDWR, 0);
+        let other = OpenFile::new(inode, libc::O_RDWR, 0);
+        assert_eq!(file.tell_writer(), Ok(()));
         file.fail(Refusal::NoSpace.into());
         file.fail(Failure::Expired);
-        assert_eq!(file.take_failure(), Err(Refusal::NoSpace.into()));
-        assert_eq!(file.take_failure(), Ok(()));
+        assert_eq!(other.tell_writer(), Ok(()));
+        assert_eq!(file.tell_writer(), Err(Refusal::NoSpace.into()));
+        assert_eq!(file.tell_writer(), Ok(()));
+        assert_eq!(other.tell_closer(), Err(Failure::Expired));
+        for handle in [&file, &other] {
+            assert_eq!(handle.tell_syncer(), Err(Failure::Expired));
+            assert_eq!(handle.tell_syncer(), Ok(()));
+        }
+        file.fail(Failure::Expired);
+        assert!(file.tell_syncer().is_err());
+        assert_eq!(file.tell_writer(), Ok(()));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rfs_model::attr::FileKind;
 use rfs_model::{Attr, Index, InodeId, Seq};
 
+use super::lost::Losses;
+
 /// Extended attributes whose absence is remembered: the kernel asks for them before writes and permission checks.
 pub const ASKED_OFTEN: [&[u8]; 3] =
     [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
@@ -51,6 +53,8 @@ pub struct Inode {
     listed: AtomicBool,
     /// Of a directory: its attributes.
     told: Mutex<Option<Box<Told>>>,
+    /// Writes to it that had returned and did not come to be.
+    pub(super) lost: Losses,
     /// Owners that may hold locks on it by this session.
     lockers: Mutex<BTreeSet<u64>>,
 }
@@ -71,6 +75,7 @@ impl Inode {
             misplaced: AtomicBool::default(),
             listed: AtomicBool::default(),
             told: Mutex::default(),
+            lost: Losses::default(),
             lockers: Mutex::default(),
         }
     }

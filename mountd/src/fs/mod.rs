@@ -10,6 +10,7 @@ mod handles;
 mod inode;
 mod inodes;
 mod locks;
+mod lost;
 mod make;
 mod names;
 mod open;

@@ -137,9 +137,6 @@ impl Fs {
         if file.appends() {
             file.inode.appender_left();
         }
-        if let Err(lost) = file.take_failure() {
-            tracing::error!("inode {}: written data was lost: {lost}", file.inode.id);
-        }
         if file.epoch != self.shared.epoch() {
             return Ok(());
         }

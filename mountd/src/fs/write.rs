@@ -33,6 +33,13 @@ pub struct Quick {
     pub file: Arc<OpenFile>,
 }
 
+impl Quick {
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.op.data_bytes()
+    }
+}
+
 impl WriteRequest {
     fn appends(&self) -> bool {
         self.flags & libc::O_APPEND != 0 && !self.from_mapping
@@ -64,7 +71,7 @@ impl WriteRequest {
         if file.epoch != shared.epoch() {
             return Err(Failure::Expired);
         }
-        file.take_failure()?;
+        file.tell_writer()?;
         if self.must_wait() || shared.is_down() || self.strips && !file.inode.is_unprivileged() {
             return Ok(None);
         }
