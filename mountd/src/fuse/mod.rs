@@ -8,5 +8,5 @@ mod notify;
 mod reply;
 
 pub use filesystem::Translator;
-pub use net::{Command, Net, run};
+pub use net::{Commands, Net, run};
 pub use notify::notify;

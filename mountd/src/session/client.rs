@@ -76,6 +76,7 @@ pub struct Client {
     pub(super) ending: Cell<bool>,
     credit: Arc<Credit>,
     lock_freed: Notify,
+    news: Notify,
     hurrying: Cell<bool>,
     /// The present connection's.
     pub(super) outbox: RefCell<Option<Outbox>>,
@@ -105,6 +106,7 @@ impl Client {
             credit,
             pushes,
             lock_freed: Notify::new(),
+            news: Notify::new(),
             hurrying: Cell::new(false),
             ending: Cell::new(false),
             outbox: RefCell::new(None),
@@ -218,6 +220,22 @@ impl Client {
     #[must_use]
     pub fn last(&self) -> Seq {
         self.session.borrow().window().last()
+    }
+
+    /// Whether the leader has yet to answer a mutation.
+    #[must_use]
+    pub fn awaits_answers(&self) -> bool {
+        let session = self.session.borrow();
+        session.window().settled() < session.window().last()
+    }
+
+    /// Waits until something has been heard from the leader since the last call returned. For one task.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    pub(super) fn tell_news(&self) {
+        self.news.notify_one();
     }
 
     /// Waits until every mutation up to `seq` is committed or refused.

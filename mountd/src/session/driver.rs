@@ -162,6 +162,7 @@ async fn hear_all(
         hear(client, message)?;
         next = connection.receive_now();
     }
+    client.tell_news();
     Ok(())
 }
 

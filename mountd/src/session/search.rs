@@ -228,6 +228,7 @@ pub(super) fn expire(client: &Client) {
     tracing::error!("the session has expired: open files and locks are void, unconfirmed writes are lost");
     client.session.borrow_mut().begin_anew(new_session_id(), Failure::Expired);
     (client.pushes)(Push::Expired);
+    client.tell_news();
 }
 
 fn judge(client: &Client, begun: Instant) {
