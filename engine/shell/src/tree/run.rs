@@ -13,6 +13,10 @@ use super::{Fault, Tree};
 const RUN_BYTES: u64 = 1024 * 1024;
 /// Pieces that a run gathers at the most: far below IOV_MAX.
 const RUN_PIECES: usize = 256;
+/// One system call writes so much at the most. The kernel makes the folios of a file as large as the calls that filled them, and
+/// ext4 looks at every block of a folio when one of them is written: measured, a 4 KiB write costs 27 µs in a file that was
+/// filled by calls of 1 MiB, 5 µs in one of 64 KiB. The file itself is filled at 2.4 to 3.0 instead of 3.1 to 3.5 GB/s.
+const CALL_BYTES: usize = 64 * 1024;
 
 /// Nothing is gathered while `pieces` is empty.
 #[derive(Debug, Default)]
@@ -80,8 +84,7 @@ fn write_all(handle: &Handle, mut offset: u64, pieces: &[Bytes]) -> Result<(), E
     let mut left: Vec<Bytes> = pieces.to_vec();
     let mut from = 0;
     while from < left.len() {
-        let slices: Vec<IoSlice<'_>> = left[from..].iter().map(|b| IoSlice::new(b)).collect();
-        let mut written = match pwritev(handle.fd(), &slices, offset) {
+        let mut written = match pwritev(handle.fd(), &next_call(&left[from..]), offset) {
             Ok(0) => return Err(Errno::IO),
             Ok(n) => n,
             Err(Errno::INTR) => continue,
@@ -98,4 +101,41 @@ fn write_all(handle: &Handle, mut offset: u64, pieces: &[Bytes]) -> Result<(), E
         }
     }
     Ok(())
+}
+
+/// The first [`CALL_BYTES`] of what is left, or all of it.
+fn next_call(left: &[Bytes]) -> Vec<IoSlice<'_>> {
+    let mut room = CALL_BYTES;
+    let mut slices = Vec::with_capacity(left.len().min(CALL_BYTES / 4096));
+    for piece in left {
+        let n = piece.len().min(room);
+        slices.push(IoSlice::new(&piece[..n]));
+        room -= n;
+        if room == 0 {
+            break;
+        }
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_takes_no_more_than_it_may() {
+        let lens = |pieces: &[usize]| -> Vec<usize> {
+            let pieces: Vec<Bytes> = pieces.iter().map(|len| vec![0; *len].into()).collect();
+            next_call(&pieces).iter().map(|slice| slice.len()).collect()
+        };
+        let table: [(&[usize], &[usize]); 4] = [
+            (&[10, 20], &[10, 20]),
+            (&[CALL_BYTES], &[CALL_BYTES]),
+            (&[CALL_BYTES + 1, 5], &[CALL_BYTES]),
+            (&[CALL_BYTES - 3, 5, 7], &[CALL_BYTES - 3, 3]),
+        ];
+        for (pieces, called) in table {
+            assert_eq!(lens(pieces), called, "{pieces:?}");
+        }
+    }
 }
