@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, io, thread};
 
+use crate::cable::Cable;
 use crate::disk::Disk;
 use crate::holder::{Holder, Plan, new_uuid};
 use crate::host::Host;
@@ -25,6 +26,7 @@ const KNOWN: [(&str, u8); 5] =
 pub struct Cluster {
     hosts: BTreeMap<String, Host>,
     switch: Switch,
+    cables: Vec<Cable>,
     folder: PathBuf,
     _turn: Option<Turn>,
 }
@@ -35,6 +37,7 @@ pub struct Builder {
     hosts: Vec<(String, Disk)>,
     programs: bool,
     clocks: bool,
+    delay: Option<Duration>,
     company: Company,
 }
 
@@ -68,6 +71,13 @@ impl Builder {
         self
     }
 
+    /// Whatever a host sends to another takes so long. Zero: on cables of the same kind, without a delay.
+    #[must_use]
+    pub fn delayed(mut self, delay: Duration) -> Builder {
+        self.delay = Some(delay);
+        self
+    }
+
     /// Makes the hosts; panics when that fails.
     #[track_caller]
     #[must_use]
@@ -82,10 +92,11 @@ impl Builder {
         let bin = folder.join("bin");
         install(programs, &bin)?;
         let switch = Switch::start(&folder.join("switch"))?;
-        let mut cluster = Cluster { hosts: BTreeMap::new(), switch, folder, _turn: turn };
+        let mut cluster = Cluster { hosts: BTreeMap::new(), switch, cables: Vec::new(), folder, _turn: turn };
         let names: Vec<String> = self.hosts.iter().map(|(name, _)| name.clone()).collect();
+        let how = How { clock: self.clocks, delay: self.delay };
         for (name, disk) in self.hosts {
-            let host = host(&cluster, &name, disk, self.clocks, &names, &bin)?;
+            let host = host(&mut cluster, &name, disk, &how, &names, &bin)?;
             cluster.hosts.insert(name, host);
         }
         Ok(cluster)
@@ -105,7 +116,7 @@ impl Cluster {
     #[must_use]
     pub fn of(hosts: &[&str]) -> Builder {
         let hosts = hosts.iter().map(|name| ((*name).to_owned(), Disk::default())).collect();
-        Builder { hosts, programs: true, clocks: false, company: Company::Alone }
+        Builder { hosts, programs: true, clocks: false, delay: None, company: Company::Alone }
     }
 
     /// All hosts, by name.
@@ -198,11 +209,17 @@ fn kept() -> bool {
     std::env::var_os("RFS_CLUSTER_KEEP").is_some()
 }
 
+/// What all hosts of a cluster have, or none.
+struct How {
+    clock: bool,
+    delay: Option<Duration>,
+}
+
 fn host(
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     name: &str,
     disk: Disk,
-    clock: bool,
+    how: &How,
     all: &[String],
     programs: &Path,
 ) -> io::Result<Host> {
@@ -217,8 +234,13 @@ fn host(
         data: disk.at_start(),
     };
     let holder = Holder::start(&plan)?;
-    cluster.switch.plug(name, holder.init(), &address)?;
-    Ok(Host::new(name, address, folder, disk, clock, holder))
+    match how.delay {
+        None => cluster.switch.plug(name, holder.init(), &address)?,
+        Some(delay) => {
+            cluster.cables.push(cluster.switch.plug_slow(name, holder.init(), &address, delay)?);
+        }
+    }
+    Ok(Host::new(name, address, folder, disk, how.clock, holder))
 }
 
 fn address(name: &str, all: &[String]) -> String {

@@ -8,6 +8,7 @@
 //! Needs root, iproute2, util-linux and `/dev/fuse`. Helpers panic with a full account of what happened: they are for tests.
 
 pub mod binaries;
+pub mod cable;
 pub mod clock;
 pub mod cluster;
 pub mod damage;
@@ -21,6 +22,7 @@ pub mod load;
 pub mod lock;
 pub mod processes;
 pub mod ran;
+pub mod relay;
 pub mod runbook;
 pub mod servers;
 pub mod spawned;

@@ -6,14 +6,21 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::cable::Cable;
 use crate::enter::{self, Door};
 use crate::holder::{DataDisk, Holder, Plan};
 
 /// The network of every cluster; they cannot meet, so they can all be the same.
 pub const NETWORK: &str = "192.168.199";
 
+/// What a host calls its port.
+pub const PORT: &str = "eth0";
+
 /// Packets to this hardware address vanish.
 const NOWHERE: &str = "02:00:00:00:de:ad";
+
+/// Frames that wait for a slow cable.
+const QUEUE: u32 = 8192;
 
 const IP_LIMIT: Duration = Duration::from_secs(20);
 
@@ -58,10 +65,22 @@ impl Switch {
 
     /// Gives a host its port, named after it, and its address.
     pub fn plug(&self, host: &str, init: u32, address: &str) -> io::Result<()> {
-        let add =
-            format!("link add {host} type veth peer name eth0 netns {init}\nlink set {host} master br0 up\n");
+        let add = format!(
+            "link add {host} type veth peer name {PORT} netns {init}\nlink set {host} master br0 up\n"
+        );
         ip(self.holder.init(), &add)?;
-        ip(init, &format!("addr add {address}/24 dev eth0\nlink set eth0 up\nlink set lo up\n"))
+        up(init, address)
+    }
+
+    /// The same with a cable that takes time, in either direction the same; it is there as long as what is returned.
+    pub fn plug_slow(&self, host: &str, init: u32, address: &str, delay: Duration) -> io::Result<Cable> {
+        let cable = Cable::start(init, self.holder.init(), host, delay)?;
+        // What comes faster than a cable takes it is to wait: who is slow at the moment need not be so for long.
+        let queue = |port: &str| format!("link set {port} txqueuelen {QUEUE}\n");
+        ip(self.holder.init(), &format!("{}link set {host} master br0 up\n", queue(host)))?;
+        ip(init, &queue(PORT))?;
+        up(init, address)?;
+        Ok(cable)
     }
 
     /// Takes a port down (nothing passes, nobody is told) or up.
@@ -79,14 +98,18 @@ impl Switch {
     }
 }
 
+fn up(init: u32, address: &str) -> io::Result<()> {
+    ip(init, &format!("addr add {address}/24 dev {PORT}\nlink set {PORT} up\nlink set lo up\n"))
+}
+
 /// Loses all that `from` (a host's first process) sends to an address, silently.
 pub fn lose(from: u32, address: &str) -> io::Result<()> {
-    ip(from, &format!("neigh replace {address} lladdr {NOWHERE} dev eth0 nud permanent\n"))
+    ip(from, &format!("neigh replace {address} lladdr {NOWHERE} dev {PORT} nud permanent\n"))
 }
 
 /// Ends [`lose`].
 pub fn find(from: u32, address: &str) -> io::Result<()> {
-    ip(from, &format!("neigh del {address} dev eth0\n"))
+    ip(from, &format!("neigh del {address} dev {PORT}\n"))
 }
 
 /// A batch of ip(8) commands in a host's network.

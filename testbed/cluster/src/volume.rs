@@ -234,6 +234,14 @@ impl Replica {
         self.cluster[server].run_within(&argv, within + Duration::from_secs(10)).ok();
     }
 
+    /// Waits until no brick is behind.
+    #[track_caller]
+    pub fn caught_up(&self, within: Duration) {
+        let behind =
+            || status(&self.cluster["server1"]).map_or(true, |s| s.bricks.iter().any(|b| b.behind_ops > 0));
+        until("all bricks have applied everything", within, || !behind());
+    }
+
     /// What the servers say, for messages.
     #[must_use]
     pub fn status_text(&self) -> String {

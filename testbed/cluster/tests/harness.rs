@@ -134,6 +134,35 @@ fn the_wire_counts_what_passes() {
 }
 
 #[test]
+fn a_slow_cable_delays_each_way_and_loses_nothing() {
+    let delay = Duration::from_millis(20);
+    let c = Cluster::of(&["server1", "client"]).delayed(delay).bare().start();
+    let _echo = c["server1"].spawn("echo", &["python3", "-c", ECHO]);
+    until("it answers", SOON, || reaches(&c, "client", "server1"));
+    let script = "
+import hashlib, os, socket, threading, time
+s = socket.create_connection(('server1', 7000))
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def trip():
+    begun = time.monotonic(); s.sendall(b'x'); s.recv(1)
+    return time.monotonic() - begun
+print(min(trip() for _ in range(5)))
+sent = os.urandom(32 << 20)
+threading.Thread(target=s.sendall, args=(sent,)).start()
+back = bytearray()
+while len(back) < len(sent): back += s.recv(1 << 20)
+assert bytes(back) == sent
+";
+    let said = c["client"].run(&["python3", "-c", script]).ok();
+    let trip = Duration::from_secs_f64(said.trim().parse().unwrap());
+    assert!(trip >= delay * 2 && trip < delay * 3, "there and back in {trip:?}");
+    c.cut("server1");
+    assert!(!reaches(&c, "client", "server1"));
+    c.uncut("server1");
+    until("the cut is over", SOON, || reaches(&c, "client", "server1"));
+}
+
+#[test]
 fn commands_that_hang_are_killed_with_their_children() {
     let c = Cluster::of(&["client"]).bare().start();
     let ran = c["client"].run_within(&["sh", "-c", "echo said; sleep 600; true"], Duration::from_millis(300));

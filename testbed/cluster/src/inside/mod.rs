@@ -1,5 +1,6 @@
 //! What happens on the other side: code of the program `rfs-testload`, which runs inside the hosts.
 
+pub mod cable;
 pub mod door;
 pub mod init;
 pub mod load;
@@ -9,6 +10,7 @@ pub mod root;
 pub mod watch;
 
 use std::io;
+use std::time::Duration;
 
 /// Runs one subcommand; returns the exit code.
 pub fn main(args: &[String]) -> io::Result<i32> {
@@ -17,6 +19,9 @@ pub fn main(args: &[String]) -> io::Result<i32> {
         ["hold", plan] => init::hold(plan),
         ["init", plan] => init::init(plan),
         ["enter", door, pid, ref command @ ..] => door::enter(door, pid, command),
+        ["cable", host, switch, name, delay_us] => {
+            cable::cable(host, switch, name, Duration::from_micros(number(delay_us)?))
+        }
         ["append", path, stop] => load::append(path.as_ref(), stop.as_ref()),
         ["reread", path, stop] => load::reread(path.as_ref(), stop.as_ref()),
         ["overwrite", path, stop] => pace::overwrite(path.as_ref(), stop.as_ref(), false),
