@@ -5,9 +5,19 @@
 //!
 //! `rfs-benches compare` sets up rfs, GlusterFS and others on hosts of its own, does the same work on all of them by turns,
 //! and shows the ratios.
+//!
+//! `rfs-benches grow` sets up rfs and shows how what it costs grows: with the size of a file, with files, names, mounts, latency
+//! and time.
 
 mod compare;
 mod fio;
+mod grow;
+mod inside;
+mod machine;
+mod output;
+mod placement;
+mod process;
+mod progress;
 mod table;
 
 use std::process::ExitCode;
@@ -27,14 +37,20 @@ enum Command {
     Fio(fio::Args),
     /// Do the same work on rfs, GlusterFS, MooseFS and a plain directory, and print the ratios
     Compare(compare::Args),
+    /// Measure how what rfs costs grows with files, names, mounts, latency and time
+    Grow(grow::Args),
     #[command(subcommand, hide = true)]
     Inside(compare::Inside),
+    #[command(subcommand, hide = true)]
+    Part(grow::Part),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Fio(args) => fio::main(&args),
         Command::Compare(args) => compare::main(&args),
+        Command::Grow(args) => grow::main(&args),
+        Command::Part(part) => grow::part(&part),
         Command::Inside(inside) => compare::inside(&inside),
     };
     match done {

@@ -1,13 +1,12 @@
-//! Which processors the machines of a system have.
+//! Which processors the machines of a cluster have.
 
 use std::fs;
 
 use clap::ValueEnum;
+use rfs_cluster::Cluster;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
-
-use super::systems::{Seat, System};
 
 /// On a small machine, who runs beside whom changes results by more than most improvements do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -27,11 +26,11 @@ impl Placement {
         }
     }
 
-    /// Puts every process of the system, and this one with all that it will start, where they belong.
-    pub fn apply(self, system: &dyn System, seat: Seat) {
-        let work = system.host(seat);
-        for host in system.cluster().hosts() {
-            let set = self.set(host.name() == work);
+    /// Puts every process of the machines, and this one with all that it will start, where they belong. `works` says of a
+    /// machine whether programs run there.
+    pub fn apply(self, cluster: &Cluster, works: impl Fn(&str) -> bool) {
+        for host in cluster.hosts() {
+            let set = self.set(works(host.name()));
             host.all_pids().into_iter().for_each(|pid| put(pid, &set));
         }
         put(std::process::id(), &self.set(true));

@@ -1,8 +1,6 @@
 //! `rfs-benches compare`: the same work on rfs, on GlusterFS, on MooseFS and in a plain directory, in one run, by turns.
 
-mod machine;
 mod meter;
-mod placement;
 mod report;
 mod rounds;
 mod systems;
@@ -10,15 +8,17 @@ mod work;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 
 pub use work::{Inside, inside};
 
-use machine::Memory;
-use placement::Placement;
 use report::Report;
 use systems::{Kind, Seat, System};
 use work::Amounts;
+
+use crate::machine::Memory;
+use crate::output::Output;
+use crate::placement::Placement;
 
 /// Command line of `compare`. The programs of rfs are those in `RFS_BIN`; without it they are built as this one was.
 #[derive(Debug, clap::Args)]
@@ -119,15 +119,12 @@ fn installed(program: &str) -> bool {
 }
 
 fn print(report: &Report, json: bool, out: Option<&Path>) -> anyhow::Result<()> {
-    let (text, data) = (report.text(), serde_json::to_string_pretty(report)?);
+    let plots = report.plots()?.into_iter().map(|(seat, svg)| (format!("compare-{seat}"), svg));
+    let output =
+        Output { text: report.text(), json: serde_json::to_string_pretty(report)?, plots: plots.collect() };
     if let Some(out) = out {
-        std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-        std::fs::write(out.join("compare.txt"), &text)?;
-        std::fs::write(out.join("compare.json"), &data)?;
-        for (seat, plot) in report.plots()? {
-            std::fs::write(out.join(format!("compare-{seat}.svg")), plot)?;
-        }
+        output.write(out, "compare")?;
     }
-    println!("{}", if json { data } else { text });
+    println!("{}", if json { output.json } else { output.text });
     Ok(())
 }

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::machine::Memory;
 use super::meter::{Cost, Reading, forget_peaks};
-use super::placement::Placement;
 use super::systems::{Kind, Seat, System};
 use super::work::{Amounts, Done, Place, Work};
+use crate::machine::Memory;
+use crate::placement::Placement;
+use crate::progress::Progress;
 
 pub struct Plan<'a> {
     pub works: &'a [Work],
@@ -34,7 +33,7 @@ pub struct One {
 pub fn all(systems: &[Box<dyn System>], plan: &Plan<'_>) -> Vec<One> {
     let fits = |work: &Work| systems.iter().filter(|s| work.fits(&***s)).count() as u64;
     let each: u64 = plan.works.iter().map(fits).sum();
-    let bar = bar(each * plan.seats.len() as u64 * u64::from(plan.rounds));
+    let progress = Progress::new(each * plan.seats.len() as u64 * u64::from(plan.rounds));
     let mut runs = Vec::new();
     for seat in plan.seats {
         for round in 0..plan.rounds {
@@ -42,7 +41,7 @@ pub fn all(systems: &[Box<dyn System>], plan: &Plan<'_>) -> Vec<One> {
                 // Nobody is always the first, or always behind the same one.
                 let turn = (round as usize + n) % systems.len();
                 for system in systems[turn..].iter().chain(&systems[..turn]).filter(|s| work.fits(&***s)) {
-                    bar.set_message(format!(
+                    progress.begins(&format!(
                         "{} of {}: {} on {}",
                         round + 1,
                         plan.rounds,
@@ -50,12 +49,11 @@ pub fn all(systems: &[Box<dyn System>], plan: &Plan<'_>) -> Vec<One> {
                         system.kind().name()
                     ));
                     runs.push(one(work, &**system, *seat, round, plan));
-                    bar.inc(1);
+                    progress.ended();
                 }
             }
         }
     }
-    bar.finish_and_clear();
     runs
 }
 
@@ -64,7 +62,7 @@ fn one(work: &Work, system: &dyn System, seat: Seat, round: u32, plan: &Plan<'_>
     work.prepare(&place);
     // What others have left to write is not this one's.
     rustix::fs::sync();
-    plan.placement.apply(system, seat);
+    plan.placement.apply(system.cluster(), |host| host == system.host(seat));
     forget_peaks(system);
     let before = Reading::of(system);
     let done = work.run(&place);
@@ -73,11 +71,4 @@ fn one(work: &Work, system: &dyn System, seat: Seat, round: u32, plan: &Plan<'_>
     let lag_s = ended.elapsed().as_secs_f64();
     let cost = before.until_now(system);
     One { work: work.name, seat, system: system.kind(), done, lag_s, cost }
-}
-
-fn bar(runs: u64) -> ProgressBar {
-    let bar = ProgressBar::new(runs);
-    let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

@@ -1,6 +1,5 @@
 //! rfs: two bricks, a client without one whose mount is the witness.
 
-use rfs_cluster::volume::status;
 use rfs_cluster::{Cluster, MOUNT, Replica, Signal};
 
 use super::{Kind, PATIENCE, Seat, System};
@@ -47,9 +46,7 @@ impl System for Rfs {
     }
 
     fn settle(&self) {
-        let behind =
-            || status(&self.0.cluster["server1"]).map_or(true, |s| s.bricks.iter().any(|b| b.behind_ops > 0));
-        rfs_cluster::until("all bricks have applied everything", PATIENCE, || !behind());
+        self.0.caught_up(PATIENCE);
     }
 
     fn heals(&self) -> bool {

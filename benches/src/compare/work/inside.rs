@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Done, Place, Stream};
-use crate::compare::meter::cpu_of;
+use crate::{inside, process};
 
 /// Command line of `rfs-benches inside`.
 #[derive(Debug, Subcommand)]
@@ -38,11 +38,7 @@ const LIMIT: Duration = Duration::from_secs(1200);
 /// Runs this program inside of the place's host.
 #[track_caller]
 pub fn inside_host(place: &Place<'_>, words: &[&str]) -> Done {
-    let program = std::env::current_exe().expect("the path of this program");
-    let program = program.to_str().expect("a path of text");
-    let ran = place.host().run_within(&[&[program, "inside"], words].concat(), LIMIT);
-    assert!(ran.success(), "{ran}");
-    let said: Said = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran}"));
+    let said: Said = inside::ask(place.host(), &[&["inside"], words].concat(), LIMIT);
     let Said { seconds, cpu_s, p50_us, p99_us } = said;
     Done { seconds, cpu_s, p50_us, p99_us, ..Done::default() }
 }
@@ -66,7 +62,7 @@ pub fn main(inside: &Inside) -> anyhow::Result<()> {
     };
     took.sort_unstable();
     let at = |part: f64| took.get((took.len() as f64 * part) as usize).map(|d| d.as_secs_f64() * 1e6);
-    let cpu_s = cpu_of(std::process::id(), true).context("CPU time of this process")?;
+    let cpu_s = process::cpu(std::process::id(), true).context("CPU time of this process")?;
     let said = Said { seconds: seconds.as_secs_f64(), cpu_s, p50_us: at(0.5), p99_us: at(0.99) };
     println!("{}", serde_json::to_string(&said)?);
     Ok(())
