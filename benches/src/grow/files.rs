@@ -33,7 +33,7 @@ const COLUMNS: [Column; 7] = [
     Column::new("stat_p99_us", "P99 US", 0),
 ];
 
-pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
+pub fn grow(placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
     let steps = (amounts.files / 10).div_ceil(STEP).max(1);
     let progress = Progress::new(2 * 10 * steps);
     let rig = Rig::start(placement, 1, None);
@@ -67,7 +67,7 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         panels: panels(),
     };
     grown.gates = gates(&grown, after_creates, after_stats);
-    grown
+    (grown, Some(rig))
 }
 
 struct Run<'a> {

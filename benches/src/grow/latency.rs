@@ -30,7 +30,7 @@ const COLUMNS: [Column; 13] = [
     Column::new("stream_read_mib_s", "BACK MIB/S", 1),
 ];
 
-pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
+pub fn grow(placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
     let progress = Progress::new(amounts.delays_ms.len() as u64);
     let point = |delay: &u64| {
         progress.begins(&format!("latency: {delay} ms each way"));
@@ -39,7 +39,7 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         progress.ended();
         point
     };
-    Grown {
+    let grown = Grown {
         axis: "latency",
         what: format!(
             "one machine, each kind of work for {} s, a stream of {} MiB; every message between two machines (client and brick, \
@@ -51,7 +51,8 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         notes: vec!["0: through the same slow cable, without a delay.".into()],
         columns: COLUMNS.into(),
         panels: panels(),
-    }
+    };
+    (grown, None)
 }
 
 fn one(rig: &Rig, delay: u64, amounts: &Amounts) -> Point {

@@ -20,6 +20,7 @@ use clap::ValueEnum;
 pub use part::{Part, main as part};
 
 use report::Grown;
+use rig::Rig;
 
 use crate::machine::Memory;
 use crate::placement::Placement;
@@ -116,13 +117,15 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
     let _kept = args.memory.keep();
     let (mut all, mut texts) = (Vec::new(), Vec::new());
     for axis in &args.axes {
-        let mut grown = axis.run(args.placement, &args.amounts);
+        let (mut grown, rig) = axis.run(args.placement, &args.amounts);
         grown.what = format!("{}; {}, {}", grown.what, args.placement.words(), args.memory.words());
         let output = grown.output()?;
         // At once: an hour's work is not to be lost with what comes after it.
         if let Some(out) = &args.out {
             output.write(out, &format!("grow-{}", grown.axis))?;
         }
+        // Not before: to remove a million files takes longer than to look at them.
+        drop(rig);
         texts.push(output.text);
         all.push(grown);
     }
@@ -131,7 +134,8 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Axis {
-    fn run(self, placement: Placement, amounts: &Amounts) -> Grown {
+    /// What came of it, and the volume, if it is still there.
+    fn run(self, placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
         match self {
             Axis::Size => size::grow(placement, amounts),
             Axis::Files => files::grow(placement, amounts),

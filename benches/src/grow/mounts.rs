@@ -25,7 +25,7 @@ const COLUMNS: [Column; 7] = [
     Column::new("write_p99_us", "P99 US", 1),
 ];
 
-pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
+pub fn grow(placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
     let most = amounts.mounts.iter().max().map_or(1, |most| *most as usize);
     let progress = Progress::new(amounts.mounts.len() as u64);
     let rig = Rig::start(placement, most, None);
@@ -38,7 +38,7 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         points.push(one(&rig, count, amounts.seconds));
         progress.ended();
     }
-    Grown {
+    let grown = Grown {
         axis: "mounts",
         what: format!(
             "a machine, a mount and a program each, at the same time, {} s: create, write 4 KiB, close; then 4 KiB at any place \
@@ -50,7 +50,8 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         notes: Vec::new(),
         columns: [&COLUMNS[..], &Sample::COLUMNS].concat(),
         panels: panels(),
-    }
+    };
+    (grown, Some(rig))
 }
 
 fn one(rig: &Rig, mounts: usize, seconds: f64) -> Point {

@@ -24,7 +24,7 @@ const COLUMNS: [Column; 10] = [
     Column::new("again_ms", "AGAIN MS", 1),
 ];
 
-pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
+pub fn grow(placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
     let sizes: Vec<u64> = (0..=amounts.doublings).rev().map(|half| amounts.names >> half).collect();
     let progress = Progress::new(sizes.len() as u64);
     let rig = Rig::start(placement, 1, None);
@@ -36,7 +36,7 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         before = size;
         progress.ended();
     }
-    Grown {
+    let grown = Grown {
         axis: "names",
         what: format!(
             "empty files in one directory: create up to so many; a new mount; stat of {0} by chance, and of {0} that are not there; \
@@ -48,7 +48,8 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         notes: Vec::new(),
         columns: [&COLUMNS[..], &Sample::COLUMNS].concat(),
         panels: panels(),
-    }
+    };
+    (grown, Some(rig))
 }
 
 fn one(rig: &Rig, before: u64, names: u64, looks: u64) -> Point {
@@ -87,7 +88,7 @@ fn panels() -> Vec<Panel> {
         panel("created a second", false, vec![Line::new("create_per_s", "create")]),
         panel(
             "µs of a stat",
-            false,
+            true,
             vec![
                 Line::new("look_p50_us", "new to the mount, p50"),
                 Line::new("look_p99_us", "new to the mount, p99"),

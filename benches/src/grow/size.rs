@@ -23,7 +23,7 @@ const COLUMNS: [Column; 8] = [
     Column::new("read_p99_ms", "P99 MS", 2),
 ];
 
-pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
+pub fn grow(placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
     let progress = Progress::new(amounts.sizes_kib.len() as u64);
     let rig = Rig::start(placement, 1, None);
     let point = |kib: &u64| {
@@ -32,7 +32,7 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         progress.ended();
         point
     };
-    Grown {
+    let grown = Grown {
         axis: "size",
         what: format!(
             "files of one size, {} MiB of them, at most {FILES}: create, write, close; a new mount; open, read, close",
@@ -43,7 +43,8 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         notes: Vec::new(),
         columns: [&COLUMNS[..], &Sample::COLUMNS].concat(),
         panels: panels(),
-    }
+    };
+    (grown, Some(rig))
 }
 
 fn one(rig: &Rig, size: u64, files: u64) -> Point {

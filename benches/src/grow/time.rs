@@ -37,7 +37,7 @@ const COLUMNS: [Column; 9] = [
     Column::new("create_p99_ms", "P99 MS", 2),
 ];
 
-pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
+pub fn grow(placement: Placement, amounts: &Amounts) -> (Grown, Option<Rig>) {
     let seconds = amounts.minutes * 60.0;
     let parts = seconds.clamp(FEW, PARTS).floor();
     let progress = Progress::new(parts as u64);
@@ -64,7 +64,7 @@ pub fn grow(placement: Placement, amounts: &Amounts) -> Grown {
         panels: panels(),
     };
     grown.gates = gates(&grown, rig.sample(), most_log, amounts.retain_mib << 20);
-    grown
+    (grown, Some(rig))
 }
 
 fn what(amounts: &Amounts) -> String {

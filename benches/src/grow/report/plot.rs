@@ -8,8 +8,10 @@ use plotters::prelude::*;
 
 use super::{Grown, Point};
 
-const WIDTH: u32 = 900;
+const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 280;
+/// Of WIDTH.
+const LEGEND: u32 = 200;
 const COLOURS: [RGBColor; 6] = [
     RGBColor(27, 120, 55),
     RGBColor(118, 42, 131),
@@ -59,8 +61,9 @@ impl Grown {
         let area = SVGBackend::with_string(svg, (WIDTH, height)).into_drawing_area();
         area.fill(&WHITE)?;
         for (panel, area) in self.panels.iter().zip(area.split_evenly((self.panels.len(), 1))) {
-            // A logarithm is drawn as itself, with labels that undo it: so there is one kind of chart only.
-            panel.draw(&area, &self.points)?;
+            let (chart, legend) = area.split_horizontally(WIDTH - LEGEND);
+            panel.draw(&chart, &self.points)?;
+            panel.legend(&legend)?;
         }
         area.present()?;
         Ok(())
@@ -83,14 +86,24 @@ impl Panel {
         let mut mesh = chart.configure_mesh();
         mesh.x_desc(self.x.1).x_label_formatter(&x_label).y_label_formatter(&y_label);
         mesh.light_line_style(TRANSPARENT).draw()?;
-        for ((line, places), colour) in self.lines.iter().zip(lines).zip(COLOURS.into_iter().cycle()) {
-            let drawn = chart.draw_series(LineSeries::new(places.iter().copied(), colour.stroke_width(2)))?;
-            drawn.label(line.label).legend(move |(x, y)| PathElement::new([(x, y), (x + 12, y)], colour));
+        for (places, colour) in lines.into_iter().zip(COLOURS.into_iter().cycle()) {
+            // Where it goes back, a second pass begins: that is another line.
+            for pass in places.chunk_by(|before, after| before.0 <= after.0) {
+                chart.draw_series(LineSeries::new(pass.iter().copied(), colour.stroke_width(2)))?;
+            }
             chart.draw_series(places.into_iter().map(|at| Circle::new(at, 2, colour.filled())))?;
         }
-        let mut legend = chart.configure_series_labels();
-        legend.border_style(BLACK).background_style(WHITE.mix(0.8)).position(SeriesLabelPosition::UpperLeft);
-        Ok(legend.draw()?)
+        Ok(())
+    }
+
+    /// Beside the chart: within it something would be below it.
+    fn legend(&self, area: &Area<'_>) -> Result<(), Failed> {
+        for (n, (line, colour)) in self.lines.iter().zip(COLOURS.into_iter().cycle()).enumerate() {
+            let y = 50 + 20 * n as i32;
+            area.draw(&PathElement::new([(0, y), (16, y)], colour.stroke_width(2)))?;
+            area.draw(&Text::new(line.label, (22, y - 7), ("sans-serif", 13)))?;
+        }
+        Ok(())
     }
 
     /// What has no logarithm has no place.
@@ -103,6 +116,7 @@ impl Panel {
     }
 }
 
+/// A logarithm is drawn as itself, with labels that undo it: so there is one kind of chart only.
 fn scaled(value: f64, log: bool) -> Option<f64> {
     if log { (value > 0.0).then(|| value.log10()) } else { Some(value) }
 }
