@@ -111,7 +111,9 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
 
 fn started(kind: Kind) -> Box<dyn System> {
     eprintln!("starting {} ...", kind.name());
-    systems::start(kind)
+    let system = systems::start(kind);
+    crate::inside::lend(system.cluster());
+    system
 }
 
 fn installed(program: &str) -> bool {

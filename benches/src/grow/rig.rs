@@ -34,6 +34,7 @@ impl Rig {
         let builder = Cluster::of(&hosts).beside_others();
         let builder = delay.into_iter().fold(builder, rfs_cluster::Builder::delayed);
         let rig = Rig { replica: Replica::of(builder, 2), placement };
+        inside::lend(&rig.replica.cluster);
         rig.mount(CLIENTS[0]);
         rig.replica.settled();
         rig.forget_peaks();

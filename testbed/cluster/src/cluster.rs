@@ -20,6 +20,9 @@ use crate::{binaries, folder, switch};
 const KNOWN: [(&str, u8); 5] =
     [("server1", 100), ("server2", 101), ("client", 102), ("server3", 103), ("client2", 104)];
 
+/// Where hosts have the programs of their cluster.
+pub const PROGRAMS: &str = "/usr/local/sbin";
+
 /// Hosts on a network of their own. Everything is removed on drop, after a panic too; then the ends of the logs are shown
 /// first.
 #[derive(Debug)]
@@ -128,6 +131,13 @@ impl Cluster {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Gives all hosts another program, as it is now: in [`PROGRAMS`], under that name.
+    #[track_caller]
+    pub fn lend(&self, program: &Path, name: &str) {
+        put(program, &self.folder.join("bin").join(name))
+            .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
     }
 
     /// Takes a host's network away: no answer, no refusal, just silence.
@@ -259,8 +269,11 @@ fn install(programs: Option<&Path>, bin: &Path) -> io::Result<()> {
     fs::create_dir_all(bin)?;
     let rfs = programs.into_iter().flat_map(|folder| binaries::PROGRAMS.map(|name| folder.join(name)));
     for from in rfs.chain([binaries::testload().to_owned()]) {
-        let to = bin.join(from.file_name().unwrap_or_default());
-        fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))?;
+        put(&from, &bin.join(from.file_name().unwrap_or_default()))?;
     }
     Ok(())
+}
+
+fn put(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
 }
