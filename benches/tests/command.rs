@@ -112,32 +112,28 @@ fn rfs_is_compared_with_a_directory() {
     assert!(table.contains("RFS/PLAIN") && table.contains("close, names: in both logs"), "{table}");
 }
 
-/// Every axis in its smallest form: each point has all that belongs to it.
-#[test]
-fn every_axis_has_its_points_and_its_plot() {
+/// An axis, how many points and gates it has, and what belongs to each point.
+type Grows = (&'static str, usize, usize, &'static [&'static str]);
+
+/// Some axes in their smallest form: each point has all that belongs to it, and each axis its files.
+fn grow(expected: &[Grows]) -> serde_json::Value {
     let out = tempfile::tempdir().unwrap();
+    let axes = expected.iter().map(|(axis, ..)| *axis).collect::<Vec<_>>().join(",");
     let sizes = ["--sizes-kib", "4,64", "--each-mib", "1"];
     let counts =
         ["--files", "1000", "--names", "1000", "--doublings", "1", "--looks", "20", "--mounts", "1,2"];
     let times = ["--seconds", "0.2", "--delays-ms", "1", "--stream-mib", "1", "--minutes", "0.05"];
-    let args = ["grow", "--memory", "as-is", "--json", "--out", out.path().to_str().unwrap()];
+    let args =
+        ["grow", "--axes", &axes, "--memory", "as-is", "--json", "--out", out.path().to_str().unwrap()];
     let done = benches(&[&args[..], &sizes, &counts, &times].concat(), None);
     assert!(done.status.success(), "{}", text(&done.stderr));
-    assert!(text(&done.stderr).contains("mounts: 2"), "a line for each step: {}", text(&done.stderr));
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
-    let expected: [(&str, usize, &[&str], usize); 6] = [
-        ("size", 2, &["size_kib", "write_mib_s", "write_ms", "read_mib_s", "mountd_mib", "log1_mib"], 0),
-        ("files", 20, &["files", "mountd_mib", "brickd1_mib", "brickd2_mib", "index1_mib"], 5),
-        ("names", 2, &["names", "create_per_s", "look_p50_us", "miss_p50_us", "list_ms", "again_ms"], 0),
-        ("mounts", 2, &["mounts", "create_per_s", "create_p99_us", "write_per_s", "write_p99_us"], 0),
-        ("latency", 1, &["delay_ms", "create_p50_ms", "stat_p50_ms", "sync_p99_ms", "stream_read_mib_s"], 0),
-        ("time", 10, &["minutes", "write_p50_us", "sync_p50_ms", "brickd2_mib", "log2_mib"], 10),
-    ];
     assert_eq!(report.as_array().unwrap().len(), expected.len());
-    for (grown, (axis, points, keys, gates)) in report.as_array().unwrap().iter().zip(expected) {
-        assert_eq!(grown["axis"], axis);
+    for (grown, (axis, points, gates, keys)) in report.as_array().unwrap().iter().zip(expected) {
+        assert_eq!(grown["axis"], *axis);
+        assert!(text(&done.stderr).contains(&format!(" {axis}: ")), "a line for each step");
         let all = grown["points"].as_array().unwrap();
-        assert_eq!((all.len(), grown["gates"].as_array().unwrap().len()), (points, gates), "{grown:#}");
+        assert_eq!((all.len(), grown["gates"].as_array().unwrap().len()), (*points, *gates), "{grown:#}");
         let measured = |key: &&str| all.iter().all(|point| point[*key].as_f64().is_some_and(|v| v > 0.0));
         assert!(keys.iter().all(measured), "{axis}: {grown:#}");
         let read =
@@ -145,8 +141,27 @@ fn every_axis_has_its_points_and_its_plot() {
         assert!(read("svg").starts_with("<svg") && read("svg").contains("<circle"), "{axis}");
         assert!(read("json").contains(keys[0]) && read("txt").starts_with(axis), "{axis}");
     }
+    report
+}
+
+#[test]
+fn cost_grows_with_sizes_files_and_names() {
+    let report = grow(&[
+        ("size", 2, 0, &["size_kib", "write_mib_s", "write_ms", "read_mib_s", "mountd_mib", "log1_mib"]),
+        ("files", 20, 5, &["files", "mountd_mib", "brickd1_mib", "brickd2_mib", "index1_mib"]),
+        ("names", 2, 0, &["names", "create_per_s", "look_p50_us", "miss_p50_us", "list_ms", "again_ms"]),
+    ]);
     let made = report[1]["points"].as_array().unwrap().iter().filter(|p| p["create_per_s"].is_number());
     assert_eq!(made.count(), 10, "tenths of the creates; the others are of the stats");
-    let stat_ms = report[4]["points"][0]["stat_p50_ms"].as_f64().unwrap();
+}
+
+#[test]
+fn cost_grows_with_mounts_latency_and_time() {
+    let report = grow(&[
+        ("mounts", 2, 0, &["mounts", "create_per_s", "create_p99_us", "write_per_s", "write_p99_us"]),
+        ("latency", 1, 0, &["delay_ms", "create_p50_ms", "stat_p50_ms", "sync_p99_ms", "stream_read_mib_s"]),
+        ("time", 10, 10, &["minutes", "write_p50_us", "sync_p50_ms", "brickd2_mib", "log2_mib"]),
+    ]);
+    let stat_ms = report[1]["points"][0]["stat_p50_ms"].as_f64().unwrap();
     assert!(stat_ms >= 2.0, "a millisecond there and one back: {stat_ms}");
 }
