@@ -1,6 +1,7 @@
 //! `rfs-benches compare`: the same work on rfs, on GlusterFS, on MooseFS and in a plain directory, in one run, by turns.
 
 mod meter;
+mod record;
 mod report;
 mod rounds;
 mod systems;
@@ -23,7 +24,7 @@ use crate::placement::Placement;
 /// Command line of `compare`. The programs of rfs are those in `RFS_BIN`; without it they are built as this one was.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only these works: names, or beginnings of names
+    /// Only these works: names, or beginnings of names; `=NAME` is that one alone
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     works: Vec<String>,
     /// The file systems
@@ -62,6 +63,9 @@ pub struct Args {
     /// Write compare.json, compare.txt and a plot for each seat into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Record each run with perf, into a folder of this one for each system and work
+    #[arg(long, value_name = "DIR", hide = true)]
+    record: Option<PathBuf>,
     /// List the works and leave
     #[arg(long)]
     list: bool,
@@ -102,6 +106,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
         placement: args.placement,
         memory: args.memory,
         amounts,
+        record: args.record.as_deref(),
     };
     let runs = rounds::all(&systems, &plan);
     let report = Report::new(&systems, &plan, &runs);

@@ -1,8 +1,10 @@
 //! All works, on all systems by turns, several times.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::meter::{Cost, Reading, forget_peaks};
+use super::record::Recording;
 use super::systems::{Kind, Seat, System};
 use super::work::{Amounts, Done, Place, Work};
 use crate::machine::Memory;
@@ -16,6 +18,8 @@ pub struct Plan<'a> {
     pub placement: Placement,
     pub memory: Memory,
     pub amounts: Amounts,
+    /// Where perf's recordings go, if there are to be any.
+    pub record: Option<&'a Path>,
 }
 
 /// One work, once, on one system.
@@ -64,11 +68,16 @@ fn one(work: &Work, system: &dyn System, seat: Seat, round: u32, plan: &Plan<'_>
     rustix::fs::sync();
     plan.placement.apply(system.cluster(), |host| host == system.host(seat));
     forget_peaks(system);
+    let folder = plan.record.map(|dir| dir.join(system.kind().name()).join(work.name));
+    let recording = folder.map(|folder| Recording::start(system, &folder));
     let before = Reading::of(system);
     let done = work.run(&place);
     let ended = Instant::now();
     system.settle();
     let lag_s = ended.elapsed().as_secs_f64();
+    if let Some(recording) = recording {
+        recording.end();
+    }
     let cost = before.until_now(system);
     One { work: work.name, seat, system: system.kind(), done, lag_s, cost }
 }

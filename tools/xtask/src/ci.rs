@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{cargo, have, output, root, run, target_dir};
+use crate::run::{cargo, have, root, run, target_dir, targets};
 use crate::{packages, tidy};
 
 pub fn ci() -> Result<()> {
@@ -43,17 +43,19 @@ pub fn test(rest: &[String]) -> Result<()> {
     if !rest.is_empty() {
         return run(test(cargo()).args(["test", "--workspace"]).args(rest));
     }
-    run(cargo().args(["test", "--workspace", "--no-run"]))?;
+    run(cargo().args(["test", "--workspace", "--no-run", "--all-targets"]))?;
     let log = target_dir()?.join("computing-tests.log");
     let out = File::create(&log).with_context(|| log.display().to_string())?;
     // Always the whole workspace: of some of its packages alone, cargo would build other variants.
     let (with_hosts, without): (Vec<_>, Vec<_>) =
-        test_targets()?.into_iter().partition(|(package, _)| ON_HOSTS.contains(&package.as_str()));
+        targets("test")?.into_iter().partition(|(package, _)| ON_HOSTS.contains(&package.as_str()));
     let chosen = |targets: Vec<(String, String)>| {
         targets.into_iter().flat_map(|(_, name)| ["--test".to_owned(), name])
     };
     let mut computing = test(niced(&cargo()));
     computing.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).args(chosen(without));
+    // Each bench once, without a measurement.
+    computing.args(targets("bench")?.into_iter().flat_map(|(_, name)| ["--bench".to_owned(), name]));
     let mut computing = computing.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
     let mut on_hosts = test(cargo());
     on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(with_hosts));
@@ -63,22 +65,6 @@ pub fn test(rest: &[String]) -> Result<()> {
     std::io::copy(&mut File::open(&log)?, &mut std::io::stderr())?;
     ensure!(computed.success(), "the tests that compute failed, see above and in {}", log.display());
     on_hosts
-}
-
-/// All files of tests in the workspace: package, name.
-fn test_targets() -> Result<Vec<(String, String)>> {
-    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text)?;
-    let all = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
-    let name = |value: &serde_json::Value| value["name"].as_str().unwrap_or_default().to_owned();
-    let mut found = Vec::new();
-    for package in all(&metadata["packages"]) {
-        let tests =
-            all(&package["targets"]).into_iter().filter(|t| all(&t["kind"]).iter().any(|k| k == "test"));
-        found.extend(tests.map(|target| (name(&package), name(&target))));
-    }
-    ensure!(!found.is_empty(), "cargo metadata names no tests");
-    Ok(found)
 }
 
 /// The same program, with less of a claim to the processors.

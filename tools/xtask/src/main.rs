@@ -1,14 +1,17 @@
 //! `cargo xtask`: what developers and CI run.
 
 mod acceptance;
+mod bench;
 mod ci;
 mod demo;
 mod fuzz;
 mod manual;
 mod measure;
 mod packages;
+mod profile;
 mod prove;
 mod run;
+mod table;
 mod tidy;
 
 use std::path::PathBuf;
@@ -69,6 +72,10 @@ enum Chore {
         #[command(subcommand)]
         what: measure::Measure,
     },
+    /// Criterion benches of the hot paths, and how they differ from earlier results
+    Bench(bench::Options),
+    /// Flame graphs of all processes of a volume while a work runs (needs root and perf): `cargo xtask profile create-4k`
+    Profile(profile::Options),
     /// The acceptance scripts, with release binaries
     Acceptance(acceptance::Options),
     /// Installs the programs that tests need (apt-get, cargo), as far as they are missing
@@ -100,6 +107,8 @@ fn main() -> anyhow::Result<()> {
         Chore::Fuzz(options) => fuzz::fuzz(&options),
         Chore::Demo { step } => demo::demo(step),
         Chore::Measure { what } => measure::measure(what),
+        Chore::Bench(options) => bench::bench(&options),
+        Chore::Profile(options) => profile::profile(&options),
         Chore::Acceptance(options) => acceptance::acceptance(&options),
         Chore::Packages => packages::install(),
         Chore::Manual { dir } => manual::write(dir),

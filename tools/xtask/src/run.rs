@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 /// Runs a command and shows what it says.
 pub fn run(command: &mut Command) -> Result<()> {
@@ -51,8 +52,27 @@ pub fn root() -> Result<PathBuf> {
 
 /// Where cargo builds.
 pub fn target_dir() -> Result<PathBuf> {
-    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text)?;
+    let metadata = metadata()?;
     let dir = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
     Ok(PathBuf::from(dir))
+}
+
+/// All targets of a kind in the workspace (`test`, `bench`): package, name.
+pub fn targets(kind: &str) -> Result<Vec<(String, String)>> {
+    let metadata = metadata()?;
+    let all = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    for package in all(&metadata["packages"]) {
+        let targets =
+            all(&package["targets"]).into_iter().filter(|t| all(&t["kind"]).iter().any(|k| k == kind));
+        found.extend(targets.map(|target| (name(&package), name(&target))));
+    }
+    ensure!(!found.is_empty(), "cargo metadata names no target of kind '{kind}'");
+    Ok(found)
+}
+
+fn metadata() -> Result<Value> {
+    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    Ok(serde_json::from_str(&text)?)
 }

@@ -54,6 +54,10 @@ pub trait System {
             Seat::Brick => "server1",
         }
     }
+    /// The host of the brick that leads, where one does.
+    fn leader(&self) -> Option<String> {
+        None
+    }
     /// Where it is mounted there.
     fn dir(&self) -> &str;
     /// Takes the mount away and makes it anew: nothing is cached on the client's side then.

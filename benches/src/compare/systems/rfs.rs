@@ -34,6 +34,10 @@ impl System for Rfs {
         &self.0.cluster
     }
 
+    fn leader(&self) -> Option<String> {
+        Some(self.0.leader().to_owned())
+    }
+
     fn dir(&self) -> &str {
         MOUNT
     }

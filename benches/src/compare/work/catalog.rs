@@ -43,6 +43,10 @@ impl Work {
     const fn aim(self, times: f64) -> Work {
         Work { aim: Some(times), ..self }
     }
+
+    fn is_called(&self, word: &str) -> bool {
+        word.strip_prefix('=').map_or_else(|| self.name.starts_with(word), |whole| self.name == whole)
+    }
 }
 
 const fn jobs(pattern: Pattern, jobs: u32) -> Fio {
@@ -97,16 +101,16 @@ pub struct Unknown {
     known: String,
 }
 
-/// Those whose names begin with one of the wanted words; all, where there are none.
+/// Those whose names begin with one of the wanted words, or are what stands behind its `=`; all, where there are none.
 pub fn chosen(wanted: &[String]) -> Result<Vec<Work>, Unknown> {
     for word in wanted {
-        if !ALL.iter().any(|work| work.name.starts_with(word.as_str())) {
+        if !ALL.iter().any(|work| work.is_called(word)) {
             let known = ALL.iter().map(|w| w.name).collect::<BTreeSet<_>>();
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
             return Err(Unknown { wanted: word.clone(), known });
         }
     }
-    let fits = |work: &&Work| wanted.is_empty() || wanted.iter().any(|w| work.name.starts_with(w.as_str()));
+    let fits = |work: &&Work| wanted.is_empty() || wanted.iter().any(|word| work.is_called(word));
     Ok(ALL.iter().filter(fits).copied().collect())
 }
 
@@ -123,6 +127,8 @@ mod tests {
             chosen(&words).map(|all| all.iter().map(|w| w.name).collect::<Vec<_>>())
         };
         assert_eq!(chosen_names(&["stat", "git"]).unwrap(), ["stat", "git-clone", "git-status"]);
+        assert_eq!(chosen_names(&["=seq-write"]).unwrap(), ["seq-write"]);
+        assert!(chosen_names(&["=seq"]).is_err());
         assert!(chosen_names(&["nonsense"]).unwrap_err().to_string().contains("'nonsense'"));
     }
 

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use rfs_cluster::{Load, MOUNT, Replica, Signal, Summary, wait};
 use serde_json::json;
 
-use super::{machine_load, table};
+use super::machine_load;
+use crate::table;
 
 #[derive(Args)]
 pub struct Options {

@@ -8,7 +8,8 @@ use rfs_cluster::volume::{self, BrickStatus};
 use rfs_cluster::{MOUNT, Replica, Signal, holds_within};
 use serde_json::json;
 
-use super::{machine_load, table};
+use super::machine_load;
+use crate::table;
 
 #[derive(Args)]
 pub struct Options {

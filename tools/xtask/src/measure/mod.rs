@@ -2,7 +2,6 @@
 
 mod failover;
 mod heal;
-mod table;
 
 use std::path::PathBuf;
 
