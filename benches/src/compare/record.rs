@@ -77,14 +77,16 @@ impl Recording {
     /// Returns when perf has done it.
     fn tell(&mut self, word: &str) -> io::Result<()> {
         writeln!(self.control, "{word}")?;
-        let mut answer = [0; ACK.len()];
-        let mut read = 0;
-        while read < answer.len() {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\n") {
             if let Some(status) = self.perf.try_wait()? {
                 return Err(io::Error::other(format!("it ended: {status}")));
             }
             if poll(&mut [PollFd::new(&self.acks, PollFlags::IN)], Some(&LOOK))? > 0 {
-                read += self.acks.read(&mut answer[read..])?;
+                let mut byte = [0];
+                self.acks.read_exact(&mut byte)?;
+                // It ends what it says as C does, behind the line.
+                answer.extend(byte.into_iter().filter(|byte| *byte != 0));
             }
         }
         if answer == ACK { Ok(()) } else { Err(io::Error::other("it said something else than 'ack'")) }

@@ -8,7 +8,7 @@ use pair::Pair;
 
 const BATCHES: [u64; 2] = [1, 64];
 
-/// A run: a turn's batch is proposed on the leader and goes the whole way until both bricks have applied it. Messages are handed
+/// A run: a turn's batch is proposed on the leader and goes the whole way until the leader has applied it. Messages are handed
 /// over as they are; journal, frames and tree take no time here. Both bricks tick and beat as often as real ones.
 fn commit(c: &mut Criterion) {
     let mut group = c.benchmark_group("consensus/commit");

@@ -61,6 +61,7 @@ impl Pair {
             pair.turn();
         }
         pair.leader = pair.leads().unwrap_or_default();
+        pair.settle();
         pair
     }
 
@@ -68,7 +69,8 @@ impl Pair {
         self.bricks.iter().position(|brick| brick.core.leading().is_some())
     }
 
-    /// Proposes so many records on the leader, and goes on until both bricks have applied them.
+    /// Proposes so many records on the leader, and goes on until it has applied them: then mounts have their answers. The follower
+    /// hears of the commit with the next append.
     pub fn commit(&mut self, count: u64) {
         let leader = self.leader;
         for _ in 0..count {
@@ -78,13 +80,22 @@ impl Pair {
             self.step(leader, Input::Proposed { meta });
         }
         let end = self.bricks[leader].last.index;
+        while self.bricks[leader].applied < end {
+            self.turn();
+        }
+    }
+
+    /// Until both bricks have applied all that the leader has.
+    fn settle(&mut self) {
+        let end = self.bricks[self.leader].last.index;
         while self.bricks.iter().any(|brick| brick.applied < end) {
             self.turn();
         }
     }
 
     /// Nothing was left behind.
-    pub fn check(&self) {
+    pub fn check(&mut self) {
+        self.settle();
         assert_eq!(self.leads(), Some(self.leader), "leadership has moved");
         let [first, second] = &self.bricks;
         assert_eq!((first.last, first.applied), (second.last, second.applied));
