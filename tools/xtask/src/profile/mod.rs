@@ -93,7 +93,8 @@ fn record(work: &str, rest: &[String], programs: &Path, folder: &Path) -> Result
         .args(["--systems", "rfs", "--rounds", "1", "--memory", "as-is", "--works"])
         .arg(format!("={work}"));
     compare.arg("--record").arg(folder).args(rest);
-    run(compare.env("RFS_BIN", programs))?;
+    // Its figures are not those of an undisturbed run, and not what is asked for.
+    run(compare.env("RFS_BIN", programs).stdout(std::io::stderr()))?;
     Ok(folder.join("rfs").join(work))
 }
 
