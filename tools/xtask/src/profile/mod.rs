@@ -28,6 +28,9 @@ pub struct Options {
     rest: Vec<String>,
 }
 
+/// Where programs are built, beside the folders of works.
+const BUILD: &str = "build";
+
 /// A process that was recorded, and what it did.
 struct Process {
     host: String,
@@ -51,8 +54,11 @@ impl Process {
 pub fn profile(options: &Options) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "hosts are made of namespaces and mounts: run it as root");
     ensure!(have("perf"), "perf is not installed: apt-get install linux-perf");
+    // It becomes a folder, which is emptied first.
+    let plain = options.work.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    ensure!(plain && options.work != BUILD, "'{}' is no work: see rfs-benches compare --list", options.work);
     let place = target_dir()?.join("profile");
-    let programs = programs(&place.join("build"))?;
+    let programs = programs(&place.join(BUILD))?;
     let folder = place.join(&options.work);
     if folder.is_dir() {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;

@@ -53,15 +53,15 @@ mod tests {
     use super::*;
 
     const SCRIPT: &str = "\
-rfs-shard   71/73   100.000001:     250000 cpu-clock:
+rfs-shard   71/73   100.000001:  cpu-clock:
 \t    5555 core::step+0x10 (/bin/rfs-brickd)
 \t    4444 rfs_engine::shard::turn+0x20 (/bin/rfs-brickd)
 
-rfs-shard   71/73   100.000002:     250000 cpu-clock:
+rfs-shard   71/73   100.000002:  cpu-clock:
 \t    5555 core::step+0x11 (/bin/rfs-brickd)
 \t    4444 rfs_engine::shard::turn+0x20 (/bin/rfs-brickd)
 
-journal-keeper   71/74   100.000003:     250000 cpu-clock:
+journal-keeper   71/74   100.000003:  cpu-clock:
 \tffffffff81 write+0x1 ([kernel.kallsyms])
 ";
 
