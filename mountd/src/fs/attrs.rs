@@ -1,7 +1,7 @@
 //! lookup, getattr, setattr, readlink, statfs.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rfs_model::client::{Answer, Mutation, Query, SetTime, Statfs, WantAttr};
@@ -28,6 +28,33 @@ impl Fs {
             Answer::Attr { attr } => Ok(attr),
             _ => Err(Failure::Nonsense),
         }
+    }
+
+    /// What a name stands for, if the leader has told it before it was asked for.
+    pub(super) fn known_ahead(&self, parent: u64, name: &Bytes) -> Option<Attr> {
+        let dir = self.inode(parent).ok()?;
+        self.shared.ahead().take(dir.id, name, Instant::now()).filter(|_| self.shared.trusted())
+    }
+
+    /// As [`Fs::find`]; where one name of a directory is found after the other, those that follow are asked for, too.
+    pub(super) async fn find_on(self: &Rc<Self>, parent: u64, name: &Bytes) -> Result<Attr, Failure> {
+        let attr = self.find(parent, name).await?;
+        let dir = self.inode(parent)?.id;
+        if self.shared.ahead().found(dir, Instant::now()) {
+            tokio::task::spawn_local(self.clone().look_ahead(dir, name.clone()));
+        }
+        Ok(attr)
+    }
+
+    /// A listing may tell of what this mount has asked to change since: then it is of no use.
+    async fn look_ahead(self: Rc<Self>, dir: InodeId, after: Bytes) {
+        let last = self.client.last();
+        let answer = self.client.ask(Query::ReadDir { id: dir, after, plus: true }).await;
+        let entries = match answer {
+            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.shared.trusted() => entries,
+            _ => Vec::new(),
+        };
+        self.shared.ahead().told(dir, entries, Instant::now());
     }
 
     /// Of a directory the kernel asks after each listing, since that might have changed its atime, and after each name that came
@@ -73,7 +100,7 @@ impl Fs {
             return self.getattr(number).await;
         }
         inode.attributes_unknown();
-        let done = self.client.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
+        let done = self.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
         inode.attributes_unknown();
         match done.attr {
             Some(attr) => {

@@ -52,7 +52,7 @@ impl Fs {
         let deadline = self.client.patience().deadline().map(|deadline| deadline + OUTLIVES);
         loop {
             let lock = Mutation::Lock { id: inode.id, owner, range };
-            match self.client.mutate(lock).await {
+            match self.mutate(lock).await {
                 Ok(_) => break,
                 Err(Failure::Refused(Refusal::Locked)) if wait => {}
                 Err(failure) => return Err(failure),
@@ -85,6 +85,6 @@ impl Fs {
         if !inode.unlocked_by(owner) {
             return Ok(());
         }
-        self.client.mutate(Mutation::Unlock { id: inode.id, owner }).await.map(drop)
+        self.mutate(Mutation::Unlock { id: inode.id, owner }).await.map(drop)
     }
 }

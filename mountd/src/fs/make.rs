@@ -47,7 +47,7 @@ impl Fs {
         dirs: [&Arc<Inode>; N],
     ) -> Result<Done, Failure> {
         let doubts = dirs.map(|dir| dir.doubts());
-        let done = self.client.mutate(op).await;
+        let done = self.mutate(op).await;
         let told = done.map_or([None; 2], |done| [done.dir, done.to_dir]);
         for (dir, doubts) in dirs.into_iter().zip(doubts) {
             match told.into_iter().flatten().find(|attr| attr.id == dir.id) {

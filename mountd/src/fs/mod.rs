@@ -3,6 +3,7 @@
 //!
 //! [`Fs`] lives on the network thread. [`Shared`] is what the kernel's requests may look at on their own thread.
 
+mod ahead;
 mod attrs;
 mod data;
 mod dirs;
@@ -29,9 +30,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rfs_model::client::Change;
+use rfs_model::client::{Change, Done, Mutation};
 use rfs_model::limits::NAME_BYTES;
 use rfs_model::{Attr, Refusal};
+
+use ahead::Touched;
 
 pub use dirs::{Listed, OpenedDir};
 pub use handles::{Handles, OpenFile};
@@ -78,6 +81,14 @@ impl Fs {
         &self.client
     }
 
+    /// As [`Client::mutate`]. What is known ahead of what it changes is forgotten.
+    async fn mutate(&self, op: Mutation) -> Result<Done, Failure> {
+        let touched = Touched::by(&op);
+        let done = self.client.mutate(op).await;
+        self.shared.ahead().changing(&touched);
+        done
+    }
+
     fn inode(&self, number: u64) -> Result<Arc<Inode>, Failure> {
         self.shared.inodes().get(number).ok_or(Failure::Refused(Refusal::Stale))
     }
@@ -114,6 +125,7 @@ impl Fs {
             Push::Changes(changes) => changes.into_iter().for_each(|change| changed(shared, change)),
             Push::Lost => {
                 shared.set_trusted(false);
+                shared.ahead().drop_all();
                 shared.inodes().doubt_all(false);
                 shared.invalidate(Invalidation::All);
             }
@@ -121,6 +133,7 @@ impl Fs {
             Push::Down(down) => shared.set_down(down),
             Push::Expired => {
                 shared.next_epoch();
+                shared.ahead().drop_all();
                 shared.inodes().doubt_all(true);
                 shared.invalidate(Invalidation::All);
             }
@@ -130,6 +143,7 @@ impl Fs {
 
 fn changed(shared: &Shared, change: Change) {
     shared.count_change();
+    shared.ahead().news(&change);
     match change {
         Change::Inode { id, offset, len } => {
             let Some(inode) = shared.inodes().by_id(id) else { return };

@@ -109,7 +109,7 @@ impl Fs {
             mode: (caller.uid != 0 && stripped != mode).then_some(stripped),
             ..WantAttr::default()
         };
-        self.client.mutate(Mutation::SetAttr { id: inode.id, want }).await.map(drop)
+        self.mutate(Mutation::SetAttr { id: inode.id, want }).await.map(drop)
     }
 
     /// The file is open at the leader; the kernel gets a handle.

@@ -42,7 +42,7 @@ impl Fs {
             return Ok(());
         }
         let want = WantAttr { mode: Some(mode & 0o7777), ..WantAttr::default() };
-        self.client.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
+        self.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
         inode.attributes_unknown();
         self.shared.invalidate(Invalidation::Inode { number: inode.number, offset: 0, len: 0 });
         Ok(())
@@ -63,7 +63,7 @@ impl Fs {
             return Ok(());
         }
         let want = WantAttr { mode: Some(attr.mode & 0o7777 & !SET_GROUP_ID), ..WantAttr::default() };
-        self.client.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
+        self.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
         inode.attributes_unknown();
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Fs {
             Err(Failure::Refused(Refusal::NoAttribute)) => return Ok(false),
             Err(failure) => return Err(failure),
         }
-        match self.client.mutate(Mutation::RemoveXattr { id: inode.id, name }).await {
+        match self.mutate(Mutation::RemoveXattr { id: inode.id, name }).await {
             Ok(_) | Err(Failure::Refused(Refusal::NoAttribute)) => Ok(true),
             Err(failure) => Err(failure),
         }

@@ -129,7 +129,11 @@ impl Fs {
     pub async fn lookup_for(self: Rc<Self>, thread: u32, parent: u64, name: Bytes) -> Result<Entry, Failure> {
         let mut tries = if self.retries.pending(thread) { TRIES } else { 0 };
         loop {
-            let mut attr = self.find(parent, &name).await.inspect_err(|_| self.is_settled(thread))?;
+            let ahead = (tries == 0).then(|| self.known_ahead(parent, &name)).flatten();
+            let mut attr = match ahead {
+                Some(attr) => attr,
+                None => self.find_on(parent, &name).await.inspect_err(|_| self.is_settled(thread))?,
+            };
             if tries > 0 && attr.kind == FileKind::File {
                 tries -= 1;
                 attr = match self.open_at_leader(thread, attr.id).await {
@@ -154,6 +158,7 @@ impl Fs {
         let mine = || self.retries.holds(thread, id) || self.shared.files().any(|file| file.inode.id == id);
         if attr.nlink == 0 && !mine() {
             self.client.release(id);
+            self.shared.ahead().drop_inode(id);
             return Err(Refusal::Stale.into());
         }
         Ok(attr)

@@ -38,6 +38,9 @@ impl Fs {
             let inodes = self.shared.inodes();
             (inodes.doubtful(attr, here), inodes.telling(here) != 0)
         };
+        if !doubtful.is_empty() {
+            self.shared.ahead().drop_inode(attr.id);
+        }
         for (parent, name) in &doubtful {
             self.shared.invalidate(Invalidation::Entry { parent: *parent, name: name.clone() });
         }

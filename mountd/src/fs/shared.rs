@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::ahead::Ahead;
 use super::names::Place;
 use super::{Handles, Inodes, OpenFile};
 use crate::session::Credit;
@@ -57,6 +58,7 @@ pub enum Invalidation {
 pub struct Shared {
     options: Options,
     inodes: Mutex<Inodes>,
+    ahead: Ahead,
     files: Mutex<Handles<OpenFile>>,
     credit: Arc<Credit>,
     /// Counts sessions.
@@ -78,6 +80,7 @@ impl Shared {
             options,
             credit,
             inodes: Mutex::default(),
+            ahead: Ahead::default(),
             files: Mutex::default(),
             epoch: AtomicU64::default(),
             trusted: AtomicBool::default(),
@@ -103,6 +106,10 @@ impl Shared {
     /// As [`Shared::inodes`].
     pub fn files(&self) -> MutexGuard<'_, Handles<OpenFile>> {
         self.files.lock().expect("no holder panics")
+    }
+
+    pub(super) fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 
     /// The retained window's free room.

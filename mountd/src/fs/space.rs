@@ -14,7 +14,7 @@ impl Fs {
     /// [`Failure`].
     pub async fn allocate(self: Rc<Self>, handle: u64, range: Allocate) -> Result<(), Failure> {
         let file = self.file(handle)?;
-        self.client.mutate(Mutation::Allocate { id: file.inode.id, range }).await.map(drop)
+        self.mutate(Mutation::Allocate { id: file.inode.id, range }).await.map(drop)
     }
 
     /// `SEEK_DATA` and `SEEK_HOLE`; the kernel does the others itself.

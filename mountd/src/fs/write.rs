@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rfs_model::client::{Answer, Done, Mutation, Query};
 
+use super::ahead::Touched;
 use super::{Fs, Invalidation, OpenFile, Shared};
 use crate::session::Failure;
 use crate::session::credit::Share;
@@ -116,7 +117,9 @@ impl WriteRequest {
 impl Fs {
     /// Puts a write that has returned already into the window.
     pub fn submit(self: &Rc<Self>, write: Quick) {
+        let touched = Touched::by(&write.op);
         let seq = self.client.submit(write.op, write.credit, write.waiter);
+        self.shared.ahead().changing(&touched);
         write.file.inode.wrote(seq);
     }
 
@@ -132,12 +135,14 @@ impl Fs {
         let op = request.op(&file);
         if !request.must_wait() {
             let waiter = request.waiter(self.shared.clone(), file.clone());
+            let touched = Touched::by(&op);
             let seq = self.client.enqueue(op, waiter).await?;
+            self.shared.ahead().changing(&touched);
             file.inode.wrote(seq);
             request.grows(&file);
             return Ok(());
         }
-        let done = self.client.mutate(op).await?;
+        let done = self.mutate(op).await?;
         if request.appends() && done.offset != request.offset {
             let number = file.inode.number;
             file.inode.append_misplaced();

@@ -93,7 +93,7 @@ impl Fs {
             self.strip_group_id(&inode, caller).await?;
         }
         inode.attributes_unknown();
-        let result = self.client.mutate(Mutation::SetXattr { id: inode.id, name, value, flags }).await;
+        let result = self.mutate(Mutation::SetXattr { id: inode.id, name, value, flags }).await;
         inode.attributes_unknown();
         result.map(drop)
     }
@@ -103,7 +103,7 @@ impl Fs {
     pub async fn remove_xattr(self: Rc<Self>, number: u64, name: Bytes) -> Result<(), Failure> {
         visible(&name)?;
         let inode = self.inode(number)?;
-        let result = self.client.mutate(Mutation::RemoveXattr { id: inode.id, name }).await;
+        let result = self.mutate(Mutation::RemoveXattr { id: inode.id, name }).await;
         inode.attributes_unknown();
         result.map(drop)
     }
