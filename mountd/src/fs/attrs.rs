@@ -33,14 +33,19 @@ impl Fs {
     /// What a name stands for, if the leader has told it before it was asked for.
     pub(super) fn known_ahead(&self, parent: u64, name: &Bytes) -> Option<Attr> {
         let dir = self.inode(parent).ok()?;
-        self.shared.ahead().take(dir.id, name, Instant::now()).filter(|_| self.shared.trusted())
+        self.shared.ahead().take(dir.id, name, Instant::now()).filter(|_| self.may_look_ahead())
+    }
+
+    /// The kernel may believe what it is told: so may we.
+    fn may_look_ahead(&self) -> bool {
+        !self.shared.entry_ttl().is_zero() && !self.shared.attr_ttl().is_zero()
     }
 
     /// As [`Fs::find`]; where one name of a directory is found after the other, those that follow are asked for, too.
     pub(super) async fn find_on(self: &Rc<Self>, parent: u64, name: &Bytes) -> Result<Attr, Failure> {
         let attr = self.find(parent, name).await?;
         let dir = self.inode(parent)?.id;
-        if self.shared.ahead().found(dir, Instant::now()) {
+        if self.may_look_ahead() && self.shared.ahead().found(dir, Instant::now()) {
             tokio::task::spawn_local(self.clone().look_ahead(dir, name.clone()));
         }
         Ok(attr)
@@ -51,7 +56,7 @@ impl Fs {
         let last = self.client.last();
         let answer = self.client.ask(Query::ReadDir { id: dir, after, plus: true }).await;
         let entries = match answer {
-            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.shared.trusted() => entries,
+            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.may_look_ahead() => entries,
             _ => Vec::new(),
         };
         self.shared.ahead().told(dir, entries, Instant::now());

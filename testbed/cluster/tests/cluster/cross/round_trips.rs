@@ -78,6 +78,8 @@ fn names_are_changed_and_files_read_without_further_questions() {
     let asked = cost(client, &each("cat f$n > /dev/null"));
     println!("read: {asked:?}");
     assert!(asked["open"] == NAMES && asked["read"] <= NAMES + 1, "{asked:?}");
+    // One name after the other is found, then those that follow are told together.
+    assert!(asked["lookup"] + asked["readdir"] <= NAMES / 2, "{asked:?}");
     assert!(asked.get("getattr").copied().unwrap_or_default() <= NAMES / 10, "{asked:?}");
 }
 
