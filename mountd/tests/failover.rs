@@ -42,6 +42,7 @@ fn mounted<T: Future<Output = ()>>(
         absent_ttl: Duration::ZERO,
         cache_listings: false,
         direct_io: false,
+        inodes: 0,
     };
     let (sender, invalidations) = sync_channel(64);
     let shared = Shared::new(options, Credit::new(WINDOW), sender);

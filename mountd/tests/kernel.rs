@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use brick::{Brick, VOLUME, bricks};
@@ -279,4 +279,58 @@ fn sighup_makes_the_log_a_new_file_and_nothing_else() {
     assert!(mount.log().contains("unmounted"), "{}", mount.log());
     assert!(!fs::read_to_string(&old).unwrap().contains("unmounted"));
     assert_eq!(bricks[0].script().tree.content("a"), b"served");
+}
+
+/// How many inodes the mount knows.
+fn inodes(mount: &Mount) -> usize {
+    let mut value = [0; 32];
+    let size = rustix::fs::getxattr(mount.point(), "trusted.rfs.inodes", &mut value).unwrap();
+    std::str::from_utf8(&value[..size]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_mount_that_has_seen_many_files_asks_the_kernel_to_forget_them() {
+    const LIMIT: usize = 1000;
+    let bricks = bricks(1);
+    let mount = Mount::of(&bricks[0]);
+    mount.mount(&format!("inodes={LIMIT}"));
+    fs::create_dir(mount.path("d")).unwrap();
+    fs::write(mount.path("open"), "still here").unwrap();
+    fs::write(mount.path("bound"), "to this").unwrap();
+    fs::write(mount.path("over"), "").unwrap();
+    let bind = Command::new("mount").arg("--bind").args([mount.path("bound"), mount.path("over")]).status();
+    assert!(bind.unwrap().success());
+    let open = File::open(mount.path("open")).unwrap();
+    let mut stands = Command::new("sh")
+        .args(["-c", "read line && cat f7 ../open && test \"$(pwd -P)\" = \"$0\""])
+        .arg(mount.path("d"))
+        .current_dir(mount.path("d"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    for n in 0..5 * LIMIT {
+        fs::write(mount.path(&format!("d/f{n}")), n.to_string()).unwrap();
+    }
+    until(|| inodes(&mount) <= LIMIT, &mount);
+    for n in 0..5 * LIMIT {
+        assert_eq!(fs::metadata(mount.path(&format!("d/f{n}"))).unwrap().len(), n.to_string().len() as u64);
+    }
+    until(|| inodes(&mount) <= LIMIT, &mount);
+    for n in (0..5 * LIMIT).step_by(97) {
+        assert_eq!(fs::read_to_string(mount.path(&format!("d/f{n}"))).unwrap(), n.to_string());
+    }
+
+    assert_eq!(std::io::read_to_string(&open).unwrap(), "still here");
+    assert_eq!(fs::read_to_string(mount.path("over")).unwrap(), "to this", "what is mounted on a file stays");
+    let mut line = stands.stdin.take().unwrap();
+    line.write_all(b"go on\n").unwrap();
+    drop(line);
+    let said = stands.wait_with_output().unwrap();
+    assert!(said.status.success(), "{said:?}");
+    assert_eq!(said.stdout, b"7still here");
+    assert!(Command::new("umount").arg(mount.path("over")).status().unwrap().success());
+    drop(open);
+    mount.unmount();
 }

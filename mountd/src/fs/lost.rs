@@ -34,8 +34,12 @@ impl Losses {
     /// What a handle that is opened now need not hear of: nothing that nobody has heard of yet.
     pub fn known(&self) -> AtomicU32 {
         let count = self.count.load(Ordering::Acquire);
-        let untold = self.newest.lock().expect("no holder panics").is_some_and(|newest| !newest.told);
-        AtomicU32::new(if untold { count.wrapping_sub(1) } else { count })
+        AtomicU32::new(if self.untold() { count.wrapping_sub(1) } else { count })
+    }
+
+    /// Nobody has heard of the newest yet.
+    pub fn untold(&self) -> bool {
+        self.newest.lock().expect("no holder panics").is_some_and(|newest| !newest.told)
     }
 
     /// For close(2): what was lost since `known`.

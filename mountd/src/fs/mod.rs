@@ -18,9 +18,11 @@ mod open;
 mod privileges;
 mod remove;
 mod retries;
+mod rows;
 mod settle;
 mod shared;
 mod space;
+mod trim;
 mod write;
 mod xattrs;
 
@@ -43,6 +45,7 @@ pub use inodes::Inodes;
 pub use make::{Caller, NewNode};
 pub use open::Opened;
 pub use shared::{Invalidation, Options, Shared};
+pub use trim::INODES;
 pub use write::{Quick, WriteRequest};
 
 use inode::Moment;
@@ -110,7 +113,7 @@ impl Fs {
 
     /// The kernel is about to be told what `name` in `parent` is.
     fn entry(&self, parent: u64, name: Bytes, attr: Attr) -> Result<(Entry, Arc<Inode>), Failure> {
-        let Some(inode) = self.shared.inodes().remember(&attr, (parent, name)) else {
+        let Some(inode) = self.shared.remember(&attr, (parent, name)) else {
             tracing::error!("inodes {} and another one in use have the same number", attr.id);
             return Err(Refusal::Stale.into());
         };

@@ -1,12 +1,18 @@
 //! Names under which the kernel may have inodes cached.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::rows::slim;
+
 /// A directory's number, and a name in it.
 pub type Place = (u64, Bytes);
+
+/// A place as it is kept: the name is there once, and holds no answer in memory in which it came.
+pub type Kept = (u64, Arc<[u8]>);
 
 /// Names that the kernel may believe not to be there. It does not say when it forgets one, so there are only so many at a time.
 const ABSENT: usize = 16 * 1024;
@@ -14,7 +20,8 @@ const ABSENT: usize = 16 * 1024;
 /// Every place that the kernel was told of, until it has dropped it.
 #[derive(Debug, Default)]
 pub struct Names {
-    told: HashMap<Place, Told>,
+    /// By directory.
+    told: HashMap<u64, HashMap<Arc<[u8]>, Told>>,
     /// Told not to be there, until when.
     absent: HashMap<Place, Instant>,
     /// Counts what the kernel was told.
@@ -28,28 +35,55 @@ struct Told {
 }
 
 impl Names {
-    /// The kernel is about to be told that this inode is there. Returns the one that was there before.
-    pub fn tell(&mut self, place: Place, number: u64) -> Option<u64> {
+    /// The kernel is about to be told that this inode is there. Returns the place if that is news, and the inode that was
+    /// there before.
+    pub fn tell(&mut self, place: &Place, number: u64) -> (Option<Kept>, Option<u64>) {
         self.tellings += 1;
-        let before = self.told.insert(place, Told { number, telling: self.tellings });
-        before.map(|told| told.number)
+        let now = Told { number, telling: self.tellings };
+        let dir = self.told.entry(place.0).or_default();
+        if let Some(told) = dir.get_mut(&*place.1) {
+            let before = std::mem::replace(told, now).number;
+            if before == number {
+                return (None, Some(before));
+            }
+            let name = dir.get_key_value(&*place.1).map(|(name, _)| name.clone());
+            return (name.map(|name| (place.0, name)), Some(before));
+        }
+        let name: Arc<[u8]> = Arc::from(&*place.1);
+        dir.insert(name.clone(), now);
+        (Some((place.0, name)), None)
+    }
+
+    fn told(&self, dir: u64, name: &[u8]) -> Option<Told> {
+        self.told.get(&dir)?.get(name).copied()
+    }
+
+    fn take(&mut self, dir: u64, name: &[u8]) -> Option<Told> {
+        let names = self.told.get_mut(&dir)?;
+        let told = names.remove(name);
+        slim(names);
+        if names.is_empty() {
+            self.told.remove(&dir);
+            slim(&mut self.told);
+        }
+        told
     }
 
     #[must_use]
     pub fn at(&self, place: &Place) -> Option<u64> {
-        self.told.get(place).map(|told| told.number)
+        self.told(place.0, &place.1).map(|told| told.number)
     }
 
     /// For [`Names::dropped`]: 0 where the kernel was told nothing.
     #[must_use]
     pub fn telling(&self, place: &Place) -> u64 {
-        self.told.get(place).map_or(0, |told| told.telling)
+        self.told(place.0, &place.1).map_or(0, |told| told.telling)
     }
 
     /// The kernel has dropped what it had been told by then. Returns what it was.
     pub fn dropped(&mut self, place: &Place, telling: u64) -> Option<u64> {
-        let same = self.told.get(place).is_some_and(|told| told.telling == telling);
-        if same { self.told.remove(place).map(|told| told.number) } else { None }
+        let same = self.told(place.0, &place.1).is_some_and(|told| told.telling == telling);
+        if same { self.removed(place) } else { None }
     }
 
     /// The kernel is about to be told that nothing is there, until some time. False: it must not believe that, since there are
@@ -72,13 +106,13 @@ impl Names {
 
     /// The kernel took the name away itself.
     pub fn removed(&mut self, place: &Place) -> Option<u64> {
-        self.told.remove(place).map(|told| told.number)
+        self.take(place.0, &place.1).map(|told| told.number)
     }
 
     /// The kernel has forgotten the inode.
-    pub fn forget(&mut self, place: &Place, number: u64) {
-        if self.told.get(place).is_some_and(|told| told.number == number) {
-            self.told.remove(place);
+    pub fn forget(&mut self, (dir, name): &Kept, number: u64) {
+        if self.told(*dir, name).is_some_and(|told| told.number == number) {
+            self.take(*dir, name);
         }
     }
 }
@@ -94,9 +128,9 @@ mod tests {
     #[test]
     fn what_the_kernel_was_told_meanwhile_stays() {
         let mut names = Names::default();
-        names.tell(place(b"a"), 7);
+        names.tell(&place(b"a"), 7);
         let telling = names.telling(&place(b"a"));
-        names.tell(place(b"a"), 7);
+        names.tell(&place(b"a"), 7);
         assert_eq!(names.dropped(&place(b"a"), telling), None);
         assert_eq!(names.dropped(&place(b"a"), names.telling(&place(b"a"))), Some(7));
         assert_eq!(names.dropped(&place(b"a"), 0), None);
@@ -117,10 +151,12 @@ mod tests {
     #[test]
     fn a_place_has_one_inode() {
         let mut names = Names::default();
-        assert_eq!(names.tell(place(b"a"), 7), None);
-        assert_eq!(names.tell(place(b"a"), 7), Some(7));
-        assert_eq!(names.tell(place(b"a"), 8), Some(7));
-        names.forget(&place(b"a"), 7);
+        let kept: Kept = (1, Arc::from(&b"a"[..]));
+        assert_eq!(names.tell(&place(b"a"), 7), (Some(kept.clone()), None));
+        assert_eq!(names.tell(&place(b"a"), 7), (None, Some(7)));
+        assert_eq!(names.tell(&place(b"a"), 8), (Some(kept.clone()), Some(7)));
+        names.forget(&kept, 7);
         assert_eq!(names.removed(&place(b"a")), Some(8));
+        assert!(names.told.is_empty());
     }
 }

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rfs_model::Attr;
 use tokio::sync::oneshot;
 
 use super::ahead::Ahead;
 use super::names::Place;
-use super::{Handles, Inodes, OpenFile};
+use super::{Handles, Inode, Inodes, OpenFile};
 use crate::session::Credit;
 
 /// Between two looks for room in the queue to the kernel.
@@ -27,6 +28,8 @@ pub struct Options {
     pub cache_listings: bool,
     /// Every file bypasses the page cache.
     pub direct_io: bool,
+    /// Of more inodes than these the kernel is asked to forget some; 0: of none.
+    pub inodes: usize,
 }
 
 /// What the kernel is to drop from its caches. Carried out by a thread of its own, in order: the kernel may make that wait
@@ -44,6 +47,10 @@ pub enum Invalidation {
         name: Bytes,
     },
     All,
+    /// Inodes that it need not know, if nothing uses them there. Then [`Shared::was_asked`].
+    Forget {
+        numbers: Vec<u64>,
+    },
     /// The file has at least this size, and this is the last byte of so much of it.
     Grow {
         number: u64,
@@ -71,15 +78,17 @@ pub struct Shared {
     invalidations: SyncSender<Invalidation>,
     /// An invalidation found the queue full: everything is to be dropped instead.
     flooded: AtomicBool,
+    /// The kernel is being asked to forget inodes.
+    asks: AtomicBool,
 }
 
 impl Shared {
     #[must_use]
     pub fn new(options: Options, credit: Arc<Credit>, invalidations: SyncSender<Invalidation>) -> Arc<Self> {
         Arc::new(Self {
+            inodes: Mutex::new(Inodes::new(options.inodes)),
             options,
             credit,
-            inodes: Mutex::default(),
             ahead: Ahead::default(),
             files: Mutex::default(),
             epoch: AtomicU64::default(),
@@ -88,6 +97,7 @@ impl Shared {
             changes: AtomicU64::default(),
             invalidations,
             flooded: AtomicBool::default(),
+            asks: AtomicBool::default(),
         })
     }
 
@@ -110,6 +120,32 @@ impl Shared {
 
     pub(super) fn ahead(&self) -> &Ahead {
         &self.ahead
+    }
+
+    /// As [`Inodes::remember`]. When there are too many, the kernel is asked to forget some.
+    #[must_use]
+    pub fn remember(&self, attr: &Attr, place: Place) -> Option<Arc<Inode>> {
+        let mut inodes = self.inodes();
+        let inode = inodes.remember(attr, place);
+        let numbers = if self.asks.load(Ordering::Acquire) { Vec::new() } else { inodes.too_many() };
+        drop(inodes);
+        if !numbers.is_empty() {
+            self.ask(Invalidation::Forget { numbers });
+        }
+        inode
+    }
+
+    /// One at a time, and when there is room in the queue: else they have their turn again later.
+    fn ask(&self, forget: Invalidation) {
+        self.asks.store(true, Ordering::Release);
+        if self.invalidations.try_send(forget).is_err() {
+            self.was_asked();
+        }
+    }
+
+    /// The kernel may be asked to forget more.
+    pub fn was_asked(&self) {
+        self.asks.store(false, Ordering::Release);
     }
 
     /// The retained window's free room.

@@ -13,6 +13,8 @@ use crate::session::Failure;
 const HIDDEN: &[u8] = b"trusted.rfs.";
 /// Of the root: what this mount has asked of the leader, as JSON.
 const REQUESTS: &[u8] = b"trusted.rfs.requests";
+/// Of the root: how many inodes this mount knows.
+const INODES: &[u8] = b"trusted.rfs.inodes";
 /// Names that only root sees: the kernel lets nobody else read them, but leaves lists to us.
 const TRUSTED: &[u8] = b"trusted.";
 
@@ -37,6 +39,9 @@ impl Fs {
         let inode = self.inode(number)?;
         if name == REQUESTS && inode.id == InodeId::ROOT {
             return Ok(self.client.counts().json().into());
+        }
+        if name == INODES && inode.id == InodeId::ROOT {
+            return Ok(self.shared.inodes().count().to_string().into());
         }
         if name.starts_with(HIDDEN) || is_foreign(&name) {
             return Err(Refusal::NoAttribute.into());

@@ -5,6 +5,7 @@ mod filesystem;
 mod listing;
 mod net;
 mod notify;
+mod prune;
 mod reply;
 
 pub use filesystem::Translator;

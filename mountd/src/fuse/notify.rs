@@ -1,6 +1,7 @@
 //! The thread that makes the kernel drop what it has cached. The kernel may make it wait for the answer to a request, so no
 //! request's answer ever waits for it, but for those of a lock and of an open, for which the kernel lets nothing wait, and
-//! that of a lookup, which waits for moments only (`fs/settle.rs`).
+//! that of a lookup, which waits for moments only (`fs/settle.rs`). To forget an inode the kernel
+//! may wait here for pages of it that it reads or writes back: no read and no write waits for this thread.
 //!
 //! The thread speaks to the kernel through a descriptor of its own, in a table of descriptors of its own. When the process
 //! is killed while the kernel makes this thread wait for a directory, that a program has locked which waits for us, then
@@ -18,6 +19,7 @@ use std::sync::mpsc::Receiver;
 use bytes::Bytes;
 use fuser::{INodeNo, Notifier};
 
+use super::prune::Prune;
 use crate::fs::{Invalidation, Shared};
 
 /// `FUSE_DEV_IOC_CLONE`: makes a fresh descriptor of /dev/fuse one of the connection of another one.
@@ -29,6 +31,7 @@ pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel
     if let Err(error) = stand_alone(device) {
         tracing::warn!("a mount that is killed may have to be ended by umount -f: {error}");
     }
+    let mut prune = Prune::new(device);
     while let Ok(invalidation) = invalidations.recv() {
         if shared.take_flooded() {
             drop_all(&shared, &kernel);
@@ -38,6 +41,12 @@ pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel
             Invalidation::Entry { parent, name } => drop_entry(&shared, &kernel, (parent, name)),
             Invalidation::Grow { number, size, last } => grow(&kernel, number, size, last),
             Invalidation::All => drop_all(&shared, &kernel),
+            Invalidation::Forget { numbers } => {
+                if !prune.ask(&numbers) {
+                    numbers.into_iter().for_each(|number| drop_names(&shared, &kernel, number));
+                }
+                shared.was_asked();
+            }
             Invalidation::Barrier(done) => drop(done.send(())),
         }
     }
@@ -100,6 +109,13 @@ fn drop_entry(shared: &Shared, kernel: &Notifier, place: (u64, Bytes)) {
     let telling = shared.inodes().telling(&place);
     let _ = kernel.inval_entry(INodeNo(place.0), OsStr::from_bytes(&place.1));
     shared.inodes().dropped(&place, telling);
+}
+
+/// Without its names the kernel forgets an inode that is not in use. It drops those of an inode in use as well, and takes away
+/// what is mounted on them.
+fn drop_names(shared: &Shared, kernel: &Notifier, number: u64) {
+    let places = shared.inodes().idle_places(number);
+    places.into_iter().for_each(|place| drop_entry(shared, kernel, place));
 }
 
 fn drop_all(shared: &Shared, kernel: &Notifier) {

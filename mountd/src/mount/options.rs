@@ -7,6 +7,8 @@ use rfs_model::admin::PORT;
 use rfs_model::options::{parse_bytes, parse_duration_ms};
 use rustix::mount::MountFlags;
 
+use crate::fs::INODES;
+
 /// What `-o` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountOptions {
@@ -19,6 +21,8 @@ pub struct MountOptions {
     pub absent_ttl: Duration,
     pub cache_listings: bool,
     pub direct_io: bool,
+    /// Of more inodes than these the kernel is asked to forget some; 0: of none.
+    pub inodes: usize,
     /// Zero: wait for ever; `None`: as the volume says.
     pub request_timeout: Option<Duration>,
     /// Data of retained writes at the most, bytes; `None`: as the volume says.
@@ -43,6 +47,7 @@ impl Default for MountOptions {
             absent_ttl: Duration::ZERO,
             cache_listings: false,
             direct_io: false,
+            inodes: INODES,
             request_timeout: None,
             window_bytes: None,
             backups: Vec::new(),
@@ -87,6 +92,11 @@ const TABLE: &[(&str, Meaning, &str)] = &[
         "let it keep directories' listings until told of a change (disable)",
     ),
     ("direct-io-mode", Value("enable|disable", direct_io), "bypass the page cache (disable)"),
+    (
+        "inodes",
+        Value("N", inodes),
+        "of more than these the kernel is asked to forget some; 0: never (200000)",
+    ),
     (
         "request-timeout",
         Value("SECONDS", request_timeout),
@@ -260,6 +270,11 @@ fn direct_io(options: &mut MountOptions, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn inodes(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.inodes = value.parse().map_err(|_| "not a number of inodes".to_owned())?;
+    Ok(())
+}
+
 /// As the volume's option of that name; a bare number is one of seconds.
 fn request_timeout(options: &mut MountOptions, value: &str) -> Result<(), String> {
     let bare = value.bytes().all(|byte| byte.is_ascii_digit()) && value != "0";
@@ -317,6 +332,7 @@ mod tests {
             ("negative-timeout=2", MountOptions { absent_ttl: Duration::from_secs(2), ..defaults.clone() }),
             ("cache-listings=on", MountOptions { cache_listings: true, ..defaults.clone() }),
             ("direct-io-mode=enable", MountOptions { direct_io: true, ..defaults.clone() }),
+            ("inodes=50000", MountOptions { inodes: 50_000, ..defaults.clone() }),
             ("request-timeout=0", MountOptions { request_timeout: Some(Duration::ZERO), ..defaults.clone() }),
             (
                 "request-timeout=5s",
@@ -347,6 +363,7 @@ mod tests {
             ("window=1MiB", "mount option window=1MiB: use 2MiB to 4GiB"),
             ("window=many", "mount option window=many: give a size such as 64MiB"),
             ("attribute-timeout=-1", "mount option attribute-timeout=-1: not a number of seconds"),
+            ("inodes=many", "mount option inodes=many: not a number of inodes"),
             ("direct-io-mode=maybe", "mount option direct-io-mode=maybe: must be enable or disable"),
         ];
         for (words, want) in table {

@@ -174,6 +174,7 @@ fn mount(plan: &Plan, guardian: Option<&Guardian>) -> Result<Mounted, String> {
         absent_ttl: plan.options.absent_ttl,
         cache_listings: plan.options.cache_listings,
         direct_io: plan.options.direct_io,
+        inodes: plan.options.inodes,
     };
     let credit = Credit::new(plan.options.window_bytes.unwrap_or(WINDOW_BYTES));
     let (invalidations, queue) = mpsc::sync_channel(INVALIDATIONS);

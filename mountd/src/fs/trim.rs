@@ -1,0 +1,98 @@
+//! How many inodes are known at a time, and when the kernel is asked to forget some.
+//!
+//! The kernel forgets inodes only when it needs memory itself. So it is asked for batches, while there are too many. It may
+//! answer late, or never, for what is in use there: between two batches there is a pause, of so many inodes that were told,
+//! and it doubles while batches bring nothing.
+
+/// So many inodes are known when nobody says otherwise: about 400 bytes each.
+pub const INODES: usize = 200_000;
+/// Asked for at a time.
+const BATCH: usize = 256;
+/// Looked at for one batch.
+pub const LOOKS: usize = 4 * BATCH;
+/// Inodes that are told between two batches, at the least and at the most.
+const PAUSE: usize = 32;
+const LONGEST_PAUSE: usize = 16 * 1024;
+
+/// Says when, and how many.
+#[derive(Debug)]
+pub struct Trim {
+    limit: usize,
+    /// There have been more than `limit`, and are more than the low mark.
+    trims: bool,
+    /// Tellings until the next batch, and from the last one to that.
+    left: usize,
+    pause: usize,
+    /// How many there were when the last batch was asked for; `None`: it asked for nothing.
+    before: Option<usize>,
+}
+
+impl Trim {
+    /// `limit` 0: as many as there are.
+    pub fn new(limit: usize) -> Self {
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        Self { limit, trims: false, left: 0, pause: PAUSE, before: None }
+    }
+
+    /// The kernel is told of an inode, and there are so many. Returns how many it is to be asked for now.
+    pub fn told(&mut self, rows: usize) -> usize {
+        let low = self.limit - self.limit / 8;
+        self.trims = rows > if self.trims { low } else { self.limit };
+        self.left = self.left.saturating_sub(1);
+        if !self.trims || self.left > 0 {
+            return 0;
+        }
+        let in_vain = self.before.is_some_and(|before| rows >= before);
+        self.pause = if in_vain { (2 * self.pause).min(LONGEST_PAUSE) } else { PAUSE };
+        self.left = self.pause;
+        BATCH.min(rows - low)
+    }
+
+    /// So many were found to ask for.
+    pub fn asked(&mut self, count: usize, rows: usize) {
+        self.before = (count > 0).then_some(rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it asked while `times` were told.
+    fn asked(trim: &mut Trim, rows: usize, times: usize) -> usize {
+        let mut batches = 0;
+        for _ in 0..times {
+            let count = trim.told(rows);
+            if count > 0 {
+                trim.asked(count, rows);
+                batches += 1;
+            }
+        }
+        batches
+    }
+
+    #[test]
+    fn it_begins_above_the_limit_and_ends_at_seven_eighths() {
+        let mut trim = Trim::new(8000);
+        let table =
+            [(8000, 0), (8001, BATCH), (7900, BATCH), (7100, 100), (7000, 0), (7900, 0), (8001, BATCH)];
+        for (rows, count) in table {
+            trim.left = 0;
+            assert_eq!(trim.told(rows), count, "{rows}");
+            trim.asked(count, rows);
+        }
+        assert_eq!(asked(&mut Trim::new(0), 1 << 40, 1000), 0);
+    }
+
+    #[test]
+    fn what_brings_nothing_is_done_ever_more_seldom_and_what_does_is_not() {
+        let mut trim = Trim::new(1000);
+        assert!(asked(&mut trim, 2000, 1_000_000) < 80);
+        assert_eq!(trim.pause, LONGEST_PAUSE);
+        trim.left = 0;
+        assert_eq!(asked(&mut trim, 1990, 1), 1);
+        assert_eq!(trim.pause, PAUSE);
+        let batches: usize = (1500..1990).rev().map(|rows| asked(&mut trim, rows, PAUSE)).sum();
+        assert_eq!(batches, 490);
+    }
+}
