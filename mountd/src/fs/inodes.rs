@@ -116,7 +116,7 @@ impl Inodes {
                 self.rows.get(number).filter(|row| !row.used.take() && row.is_idle()).map(|_| number),
             );
         }
-        self.trim.asked(found.len(), self.rows.len());
+        self.trim.asked(found.len());
         found
     }
 
@@ -192,6 +192,7 @@ impl Inodes {
         if row.lookups == 0
             && let Some(row) = self.rows.remove(number)
         {
+            self.trim.forgotten();
             row.places.iter().for_each(|place| self.names.forget(place, number));
         }
     }
@@ -338,7 +339,7 @@ mod tests {
     #[test]
     fn the_kernel_is_asked_to_forget_what_it_was_told_of_first_and_not_what_is_used() {
         let (mut inodes, numbers) = files(800, 801);
-        let _used = inodes.get(numbers[1]);
+        drop(inodes.get(numbers[1]));
         let open = OpenFile::new(inodes.get(numbers[3]).unwrap(), libc::O_RDONLY, 0);
         let broken = OpenFile::new(inodes.by_id(id(1, 2 + 4)).unwrap(), libc::O_WRONLY, 0);
         broken.fail(crate::session::Failure::Expired);

@@ -23,15 +23,16 @@ pub struct Trim {
     /// Tellings until the next batch, and from the last one to that.
     left: usize,
     pause: usize,
-    /// How many there were when the last batch was asked for; `None`: it asked for nothing.
-    before: Option<usize>,
+    /// How many the last batch asked for, and how many were forgotten since.
+    asked: usize,
+    forgotten: usize,
 }
 
 impl Trim {
     /// `limit` 0: as many as there are.
     pub fn new(limit: usize) -> Self {
         let limit = if limit == 0 { usize::MAX } else { limit };
-        Self { limit, trims: false, left: 0, pause: PAUSE, before: None }
+        Self { limit, trims: false, left: 0, pause: PAUSE, asked: 0, forgotten: 0 }
     }
 
     /// The kernel is told of an inode, and there are so many. Returns how many it is to be asked for now.
@@ -42,15 +43,20 @@ impl Trim {
         if !self.trims || self.left > 0 {
             return 0;
         }
-        let in_vain = self.before.is_some_and(|before| rows >= before);
+        let in_vain = self.forgotten < self.asked / 2;
         self.pause = if in_vain { (2 * self.pause).min(LONGEST_PAUSE) } else { PAUSE };
         self.left = self.pause;
         BATCH.min(rows - low)
     }
 
     /// So many were found to ask for.
-    pub fn asked(&mut self, count: usize, rows: usize) {
-        self.before = (count > 0).then_some(rows);
+    pub fn asked(&mut self, count: usize) {
+        (self.asked, self.forgotten) = (count, 0);
+    }
+
+    /// The kernel has forgotten one, asked or not.
+    pub fn forgotten(&mut self) {
+        self.forgotten += 1;
     }
 }
 
@@ -58,13 +64,14 @@ impl Trim {
 mod tests {
     use super::*;
 
-    /// How often it asked while `times` were told.
-    fn asked(trim: &mut Trim, rows: usize, times: usize) -> usize {
+    /// How often it asked while `times` were told, of which so many of each hundred are forgotten.
+    fn batches(trim: &mut Trim, rows: usize, times: usize, percent: usize) -> usize {
         let mut batches = 0;
         for _ in 0..times {
             let count = trim.told(rows);
             if count > 0 {
-                trim.asked(count, rows);
+                trim.asked(count);
+                (0..count * percent / 100).for_each(|_| trim.forgotten());
                 batches += 1;
             }
         }
@@ -79,20 +86,18 @@ mod tests {
         for (rows, count) in table {
             trim.left = 0;
             assert_eq!(trim.told(rows), count, "{rows}");
-            trim.asked(count, rows);
         }
-        assert_eq!(asked(&mut Trim::new(0), 1 << 40, 1000), 0);
+        assert_eq!(batches(&mut Trim::new(0), 1 << 40, 1000, 100), 0);
     }
 
     #[test]
     fn what_brings_nothing_is_done_ever_more_seldom_and_what_does_is_not() {
         let mut trim = Trim::new(1000);
-        assert!(asked(&mut trim, 2000, 1_000_000) < 80);
+        assert_eq!(batches(&mut trim, 2000, 100 * PAUSE, 90), 100);
+        assert!(batches(&mut trim, 2000, 1_000_000, 10) < 80);
         assert_eq!(trim.pause, LONGEST_PAUSE);
         trim.left = 0;
-        assert_eq!(asked(&mut trim, 1990, 1), 1);
-        assert_eq!(trim.pause, PAUSE);
-        let batches: usize = (1500..1990).rev().map(|rows| asked(&mut trim, rows, PAUSE)).sum();
-        assert_eq!(batches, 490);
+        assert_eq!(batches(&mut trim, 2000, 1, 90), 1);
+        assert_eq!(batches(&mut trim, 2000, LONGEST_PAUSE + 100 * PAUSE, 90), 1 + 100);
     }
 }
