@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,6 +16,9 @@ use crate::session::Credit;
 
 /// Between two looks for room in the queue to the kernel.
 const QUEUE_LOOK: Duration = Duration::from_millis(1);
+
+const DEAF: &str =
+    "this kernel cannot be asked to forget inodes: the names of those that are not open are dropped instead";
 
 /// How a mount behaves towards the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,9 @@ pub struct Shared {
     flooded: AtomicBool,
     /// The kernel is being asked to forget inodes.
     asks: AtomicBool,
+    /// It does not know how to.
+    deaf: AtomicBool,
+    deaf_is_logged: Once,
 }
 
 impl Shared {
@@ -98,6 +104,8 @@ impl Shared {
             invalidations,
             flooded: AtomicBool::default(),
             asks: AtomicBool::default(),
+            deaf: AtomicBool::default(),
+            deaf_is_logged: Once::new(),
         })
     }
 
@@ -139,12 +147,16 @@ impl Shared {
     fn ask(&self, forget: Invalidation) {
         self.asks.store(true, Ordering::Release);
         if self.invalidations.try_send(forget).is_err() {
-            self.was_asked();
+            self.asks.store(false, Ordering::Release);
+        }
+        if self.deaf.load(Ordering::Relaxed) {
+            self.deaf_is_logged.call_once(|| tracing::info!("{DEAF}"));
         }
     }
 
-    /// The kernel may be asked to forget more.
-    pub fn was_asked(&self) {
+    /// The kernel may be asked to forget more. `understood`: it knew what was wanted. Logs nothing: the caller has no log.
+    pub fn was_asked(&self, understood: bool) {
+        self.deaf.store(!understood, Ordering::Relaxed);
         self.asks.store(false, Ordering::Release);
     }
 

@@ -6,7 +6,7 @@
 //! The thread speaks to the kernel through a descriptor of its own, in a table of descriptors of its own. When the process
 //! is killed while the kernel makes this thread wait for a directory, that a program has locked which waits for us, then
 //! this thread cannot die; and while it holds the descriptor by which we are asked, the kernel does not know that nobody
-//! answers any more, and that program waits for ever, and with it whoever looks at the mount.
+//! answers any more, and that program waits for ever, and with it whoever looks at the mount. So it has no log, either.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -42,10 +42,11 @@ pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel
             Invalidation::Grow { number, size, last } => grow(&kernel, number, size, last),
             Invalidation::All => drop_all(&shared, &kernel),
             Invalidation::Forget { numbers } => {
-                if !prune.ask(&numbers) {
+                let understood = prune.ask(&numbers);
+                if !understood {
                     numbers.into_iter().for_each(|number| drop_names(&shared, &kernel, number));
                 }
-                shared.was_asked();
+                shared.was_asked(understood);
             }
             Invalidation::Barrier(done) => drop(done.send(())),
         }

@@ -33,7 +33,6 @@ impl Prune {
         let device = unsafe { BorrowedFd::borrow_raw(self.device) };
         // That is how it answers what it does not know. Any other error means that the mount is gone.
         if let Err(Errno::INVAL) = writev(device, &[IoSlice::new(&message)]) {
-            tracing::info!("this kernel cannot be asked to forget inodes: their names are dropped instead");
             self.known = false;
         }
         self.known
