@@ -17,7 +17,14 @@ pub fn ci() -> Result<()> {
     } else {
         eprintln!("cargo-deny is not installed: licences and advisories were not checked");
     }
-    test(&[])
+    test(&[])?;
+    benches()
+}
+
+/// Each bench once, without a measurement.
+fn benches() -> Result<()> {
+    let all = targets("bench")?.into_iter().flat_map(|(_, name)| ["--bench".to_owned(), name]);
+    run(cargo().args(["test", "--workspace"]).args(all))
 }
 
 /// Packages whose tests wait more than they compute: real processes on hosts of their own, with real timeouts.
@@ -43,7 +50,7 @@ pub fn test(rest: &[String]) -> Result<()> {
     if !rest.is_empty() {
         return run(test(cargo()).args(["test", "--workspace"]).args(rest));
     }
-    run(cargo().args(["test", "--workspace", "--no-run", "--all-targets"]))?;
+    run(cargo().args(["test", "--workspace", "--no-run"]))?;
     let log = target_dir()?.join("computing-tests.log");
     let out = File::create(&log).with_context(|| log.display().to_string())?;
     // Always the whole workspace: of some of its packages alone, cargo would build other variants.
@@ -54,8 +61,6 @@ pub fn test(rest: &[String]) -> Result<()> {
     };
     let mut computing = test(niced(&cargo()));
     computing.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).args(chosen(without));
-    // Each bench once, without a measurement.
-    computing.args(targets("bench")?.into_iter().flat_map(|(_, name)| ["--bench".to_owned(), name]));
     let mut computing = computing.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
     let mut on_hosts = test(cargo());
     on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(with_hosts));

@@ -144,7 +144,8 @@ impl Tree {
         Err(Fault::Place { doing: "look up", id, path: self.display(place) })
     }
 
-    /// Data of a file to be read on a thread; `None` when there is no such file.
+    /// Data of a file to be read on a thread; `None` when there is no such file. It ends where the file ends now: of what is
+    /// appended meanwhile a part could be seen.
     ///
     /// # Errors
     /// [`Fault`].
@@ -152,6 +153,11 @@ impl Tree {
         let Some(entry) = self.index.get(id)?.filter(|e| e.kind == FileKind::File) else { return Ok(None) };
         self.flush_of(id)?;
         let handle = self.handle(id, &entry, Access::Read)?;
+        let stat = handle.stat().map_err(|e| Fault::system("stat", self.path_of(id), e))?;
+        // One that was cut short behind our back must be found to be so.
+        let size = entry.size.unwrap_or(0).max(stat.st_size as u64);
+        let left = size.saturating_sub(offset);
+        let len = usize::try_from(left).map_or(len, |left| len.min(left));
         let expected = self.expected(id, offset, len)?;
         Ok(Some(Reader { id, handle, path: self.path_of(id), expected, offset, len }))
     }

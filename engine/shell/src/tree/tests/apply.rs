@@ -74,6 +74,10 @@ fn writes_gather_and_are_seen_at_once() {
     rig.run(write(f, 5, b"over"));
     assert_eq!(rig.tree.read(f, 5999, 100).unwrap().unwrap(), &[(599 % 256) as u8, b'e', b'n', b'd'][..]);
     assert_eq!(rig.tree.reader(f, 5, 4).unwrap().unwrap().read().unwrap(), "over");
+    let before = rig.tree.reader(f, 6000, 100).unwrap().unwrap();
+    rig.run(write(f, 6003, b" and more"));
+    assert_eq!(rig.tree.read(f, 6000, 100).unwrap().unwrap(), "end and more");
+    assert_eq!(before.read().unwrap(), "end", "what is appended after the question is none of its answer");
     rig.check();
 }
 
