@@ -163,5 +163,4 @@ fn cost_grows() {
 const FILES: Grows = ("files", 20, 5, &["files", "mountd_mib", "brickd1_mib", "brickd2_mib", "index1_mib"]);
 const MOUNTS: Grows =
     ("mounts", 2, 0, &["mounts", "create_per_s", "create_p99_us", "write_per_s", "write_p99_us"]);
-const TIME: Grows =
-    ("time", 10, 10, &["minutes", "write_p50_us", "sync_p50_ms", "brickd2_mib", "log2_mib"]);
+const TIME: Grows = ("time", 10, 10, &["minutes", "write_p50_us", "sync_p50_ms", "brickd2_mib", "log2_mib"]);
