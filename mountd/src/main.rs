@@ -1,4 +1,4 @@
-//! `rfs-mountd`, also called `mount.rfs`.
+//! `rfs-mountd`, also called `mount.rfs` and `mount.fuse.rfs`.
 
 use std::process::ExitCode;
 

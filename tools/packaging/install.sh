@@ -12,6 +12,8 @@ install -d "$dest/usr/sbin" "$dest/sbin" "$dest/etc/rfs" "$dest/usr/lib/systemd/
     "$dest/usr/share/zsh/site-functions" "$dest/usr/share/fish/vendor_completions.d"
 install -m 755 "$bin/rfs-brickd" "$bin/rfs-mountd" "$bin/rfs-tools" "$dest/usr/sbin/"
 ln -sf /usr/sbin/rfs-mountd "$dest/sbin/mount.rfs"
+# What is mounted is of the type fuse.rfs: of that one a remount is asked.
+ln -sf /usr/sbin/rfs-mountd "$dest/sbin/mount.fuse.rfs"
 [ -e "$dest/etc/rfs/brickd.toml" ] || install -m 644 tools/packaging/etc/brickd.toml "$dest/etc/rfs/"
 install -m 644 tools/packaging/systemd/rfs-brickd.service "$dest/usr/lib/systemd/system/"
 install -m 644 "$manual"/man1/* "$dest/usr/share/man/man1/"

@@ -1,4 +1,5 @@
-//! The command line: `rfs-mountd SERVER:/VOLUME DIR`, `rfs-mountd DIR`, and `mount.rfs` as mount(8) calls it.
+//! The command line: `rfs-mountd SERVER:/VOLUME DIR`, `rfs-mountd DIR`, and `mount.rfs` or `mount.fuse.rfs` as mount(8) calls
+//! it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ pub struct Cli {
 /// What the command line asks for.
 pub enum Wanted {
     Mount(Box<Cli>),
+    /// New flags for what is mounted.
+    Remount(Box<Cli>),
     /// Done already: help, version, a dry run.
     Nothing,
     Refused(String),
@@ -85,6 +88,7 @@ fn parse_helper(args: Vec<OsString>) -> Wanted {
     match command.try_get_matches_from(args) {
         Ok(matches) if matches.get_count("dry-run") > 0 => Wanted::Nothing,
         Ok(matches) => match Cli::from_arg_matches(&matches) {
+            Ok(cli) if options::remount(&cli.options) => Wanted::Remount(Box::new(cli)),
             Ok(cli) => Wanted::Mount(Box::new(cli)),
             Err(error) => Wanted::Refused(error.to_string()),
         },
@@ -122,6 +126,15 @@ mod tests {
     fn a_dry_run_of_mount_does_nothing() {
         let args = ["mount.rfs", "-f", "server1:/datavol", "/mnt/data", "-o", "rw"].map(OsString::from);
         assert!(matches!(parse(args.to_vec()), Wanted::Nothing));
+    }
+
+    #[test]
+    fn mount_asks_for_a_remount_by_either_name() {
+        for helper in ["/sbin/mount.rfs", "/sbin/mount.fuse.rfs"] {
+            let line = format!("{helper} server1:/datavol /mnt/data -o rw,relatime,user_id=0,remount,ro");
+            assert!(matches!(parse(line.split(' ').map(OsString::from).collect()), Wanted::Remount(_)));
+        }
+        assert!(read("/sbin/mount.fuse.rfs server1:/datavol /mnt/data -o rw").is_some());
     }
 
     #[test]

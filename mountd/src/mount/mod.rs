@@ -9,6 +9,7 @@ mod logging;
 mod network;
 mod options;
 mod point;
+mod remount;
 mod serve;
 mod signals;
 mod source;
@@ -25,6 +26,7 @@ pub use source::{Source, SourceError};
 pub fn main() -> ExitCode {
     match cli::from_environment() {
         cli::Wanted::Mount(cli) => serve::run(*cli),
+        cli::Wanted::Remount(cli) => remount::run(&cli),
         cli::Wanted::Nothing => ExitCode::SUCCESS,
         cli::Wanted::Refused(why) => {
             eprintln!("{why}");

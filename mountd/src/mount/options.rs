@@ -146,7 +146,20 @@ const TABLE: &[(&str, Meaning, &str)] = &[
     ("acl", Ignored, ""),
     ("allow_other", Ignored, ""),
     ("default_permissions", Ignored, ""),
+    // Of the mount table, whose words mount(8) repeats at a remount.
+    ("user_id", Ignored, ""),
+    ("group_id", Ignored, ""),
+    ("max_read", Ignored, ""),
+    (REMOUNT, Ignored, ""),
 ];
+
+const REMOUNT: &str = "remount";
+
+/// Whether mount(8) asks for a remount.
+#[must_use]
+pub fn remount(options: &[String]) -> bool {
+    options.iter().flat_map(|words| words.split(',')).any(|word| word == REMOUNT)
+}
 
 impl MountOptions {
     /// Words as given to `-o`, in order; a later one overrules an earlier one.

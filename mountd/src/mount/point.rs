@@ -137,6 +137,12 @@ fn mounted_at(point: &Path) -> Option<MountLine> {
     table().into_iter().rfind(|line| line.point == point)
 }
 
+/// Whether a volume is mounted at `point`.
+#[must_use]
+pub fn is_ours(point: &Path) -> bool {
+    mounted_at(point).is_some_and(|mount| mount.file_system == FILE_SYSTEM)
+}
+
 /// Whether a volume of this name is mounted anywhere.
 #[must_use]
 pub fn is_mounted(volume: &str) -> bool {

@@ -110,16 +110,19 @@ fn remove(file: &Path) -> io::Result<()> {
     fs::remove_file(file).or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) })
 }
 
-/// A folder of links to the machine's, and `mount.rfs` among them, where mount(8) looks for it.
+/// What mount(8) looks for: the first when it mounts, the other when it remounts.
+const HELPERS: [&str; 2] = ["mount.rfs", "mount.fuse.rfs"];
+
+/// A folder of links to the machine's, and our helpers of mount(8) among them.
 fn sbin(to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(Path::new("/").join(SBIN))? {
         let name = entry?.file_name();
-        if name != "mount.rfs" {
+        if !HELPERS.iter().any(|helper| name == *helper) {
             symlink(Path::new("/").join(SBIN).join(&name), to.join(&name))?;
         }
     }
-    symlink("/usr/local/sbin/rfs-mountd", to.join("mount.rfs"))
+    HELPERS.iter().try_for_each(|helper| symlink("/usr/local/sbin/rfs-mountd", to.join(helper)))
 }
 
 fn own_folders(plan: &Plan, root: &Path) -> io::Result<()> {

@@ -42,6 +42,23 @@ fn a_read_only_mount_reads_locks_and_changes_nothing() {
     r.trees_equal();
 }
 
+#[test]
+fn a_mount_is_remounted_read_only_and_back() {
+    let r = Replica::of(Cluster::of(&["server1", "server2", "client"]).beside_others(), 2);
+    r.mount("client");
+    let client = &r.cluster["client"];
+    let file = client.path(MOUNT).join("file");
+    fs::write(&file, "text").unwrap();
+    client.sh(&format!("mount -o remount,ro,nosuid {MOUNT}")).ok();
+    assert_eq!(error(fs::write(&file, "newer")), libc::EROFS);
+    let line = client.sh(&format!("grep ' {MOUNT} ' /proc/self/mounts")).ok();
+    assert!(line.contains(" fuse.rfs ro,nosuid,"), "{line}");
+    client.sh(&format!("mount -o remount,rw {MOUNT}")).ok();
+    fs::write(&file, "newer").unwrap();
+    client.run(&["mount.fuse.rfs", "server1:/datavol", "/mnt", "-o", "remount,ro"]).refused(&["/mnt"]);
+    r.trees_equal();
+}
+
 fn rustix_truncate(path: &std::path::Path) -> std::io::Result<()> {
     let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
     // SAFETY: a string that ends with zero.
