@@ -14,11 +14,16 @@
 //!
 //! The header has its own checksum so that a length is believed only when it was sent by one of us.
 
+mod buffers;
+mod deframer;
+
 use bytes::Bytes;
 
 use crate::codec::{Decode, DecodeError, Encode};
 use crate::limits::FRAME_BYTES;
 use crate::tagged;
+
+pub use deframer::Deframer;
 
 /// Who reads a frame's payload. A connection carries `Hello` frames first, then frames of the one kind agreed there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,8 +43,6 @@ tagged!(FrameKind, "a frame kind", { 1 => Hello {}, 2 => Peer {}, 3 => Witness {
 
 /// Size of a frame's header, bytes.
 pub const HEADER_BYTES: usize = 20;
-/// Room is made for so many times what has come of a frame.
-const AHEAD: usize = 8;
 const MAGIC: [u8; 4] = *b"rfsf";
 const VERSION: u8 = 1;
 
@@ -125,42 +128,6 @@ pub fn frame(kind: FrameKind, message: &impl Encode) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
     put_frame(&mut out, kind, |out| message.encode(out));
     out
-}
-
-/// Takes whole frames out of a stream of received bytes, wherever the reads happened to end.
-#[derive(Debug, Default)]
-pub struct Deframer {
-    buffer: bytes::BytesMut,
-}
-
-impl Deframer {
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Room of at least `n` bytes behind what has been received, to read into; then call [`Deframer::filled`].
-    pub fn push(&mut self, received: &[u8]) {
-        self.buffer.extend_from_slice(received);
-    }
-
-    /// The next whole frame, its payload sharing the receive buffer; `None` until more bytes have come.
-    ///
-    /// # Errors
-    /// [`FrameProblem`]; the stream cannot be read on after it.
-    pub fn next_frame(&mut self) -> Result<Option<(FrameKind, Bytes)>, FrameProblem> {
-        let Some(first) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        let header = FrameHeader::parse(first)?;
-        if self.buffer.len() < HEADER_BYTES + header.len {
-            // A header alone, which anybody can send, makes no room for what it promises.
-            let missing = HEADER_BYTES + header.len - self.buffer.len();
-            self.buffer.reserve(missing.min(AHEAD * self.buffer.len()));
-            return Ok(None);
-        }
-        let payload = self.buffer.split_to(HEADER_BYTES + header.len).freeze().slice(HEADER_BYTES..);
-        header.check(&payload)?;
-        Ok(Some((header.kind, payload)))
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Appending: one contiguous write into the page cache for all records of a turn.
+//! Appending: one write into the page cache for all records of a turn.
 
 use rfs_model::Record;
-use rfs_model::record::HEADER_BYTES;
 use rfs_model::segment::{DATA_OFFSET, Start};
 
 use super::Journal;
 use super::blank::FIRST_BYTES;
 use super::disk::Result;
 use super::error::JournalError;
+use super::gather::Gather;
 use super::log::Log;
 use super::position::Position;
 use super::segment::Segment;
@@ -89,14 +89,14 @@ impl Log {
     fn write(&mut self, batch: &[Record]) -> Result<()> {
         let segment = self.active().clone();
         let start = segment.state.borrow().end;
-        let mut bytes = std::mem::take(&mut self.scratch);
-        bytes.clear();
+        let mut bytes = std::mem::take(&mut self.gather);
         let last = lay_out(&segment, batch, start, &mut bytes).unwrap_or(self.last);
         let end = start + bytes.len() as u64;
         // Up to the end of the page, so that the kernel need not read a page from the disk to change a part of it.
-        bytes.resize((end.next_multiple_of(DATA_OFFSET) - start) as usize, 0);
-        let written = self.disk.write(&segment.file, &segment.path, &bytes, start);
-        self.scratch = bytes;
+        bytes.zeros((end.next_multiple_of(DATA_OFFSET) - end) as usize);
+        let written = self.disk.write_gathered(&segment.file, &segment.path, &bytes, start);
+        bytes.clear();
+        self.gather = bytes;
         self.or_poison(written)?;
         segment.advance(end, last.index);
         self.enter(batch, last);
@@ -113,21 +113,17 @@ impl Log {
 }
 
 /// The bytes of a batch that is to stand at `start`, and where its last record is in the log.
-fn lay_out(segment: &Segment, batch: &[Record], start: u64, out: &mut Vec<u8>) -> Option<Position> {
+fn lay_out(segment: &Segment, batch: &[Record], start: u64, out: &mut Gather) -> Option<Position> {
     let (mut state, mut copy) = (segment.state.borrow_mut(), segment.copy.borrow_mut());
     let mut last = None;
     for record in batch {
         let header = record.meta.header();
         state.note(segment.header.first, record.meta.index, start + out.len() as u64);
         copy.push(&header);
-        put(out, &header, &record.payload);
+        out.copy(&header);
+        out.share(&record.payload);
+        out.zeros(record.payload.len().next_multiple_of(8) - record.payload.len());
         last = Some(Position::of_header(&record.meta, &header));
     }
     last
-}
-
-fn put(out: &mut Vec<u8>, header: &[u8; HEADER_BYTES], payload: &[u8]) {
-    out.extend_from_slice(header);
-    out.extend_from_slice(payload);
-    out.resize(out.len() + payload.len().next_multiple_of(8) - payload.len(), 0);
 }

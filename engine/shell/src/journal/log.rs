@@ -11,6 +11,7 @@ use super::blank::Blank;
 use super::cache::Cache;
 use super::disk::{Disk, Result};
 use super::error::JournalError;
+use super::gather::Gather;
 use super::keeper::Keeper;
 use super::options::Options;
 use super::position::Position;
@@ -45,7 +46,8 @@ pub(super) struct Log {
     /// Why the last attempt to make a spare failed, and when.
     pub(super) spare_problem: Option<(JournalError, Instant)>,
     pub(super) cache: Cache,
-    pub(super) scratch: Vec<u8>,
+    /// Room for an append.
+    pub(super) gather: Gather,
     pub(super) syncs: Syncs,
     pub(super) released: Index,
     pub(super) pins: Pins,

@@ -21,6 +21,7 @@ mod copy;
 mod cut;
 mod disk;
 mod error;
+mod gather;
 mod keeper;
 mod log;
 mod names;

@@ -16,10 +16,6 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
 use rfs_model::frame::{Deframer, FrameKind, FrameProblem};
 
-/// Room for one read from a socket, bytes: at first, and once the other side has filled it.
-const FIRST_READ_BYTES: usize = 4 * 1024;
-const READ_BYTES: usize = 256 * 1024;
-
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     #[error("the other side closed the connection")]
@@ -68,7 +64,6 @@ impl Hangup {
 pub struct FrameSource {
     stream: TcpStream,
     deframer: Deframer,
-    scratch: Vec<u8>,
 }
 
 impl FrameSource {
@@ -92,15 +87,12 @@ impl FrameSource {
             if let Some(frame) = self.deframer.next_frame()? {
                 return Ok(frame);
             }
-            let n = self.stream.read(&mut self.scratch).await?;
+            let n = self.stream.read(self.deframer.room()).await?;
             if n == 0 {
                 return Err(NetError::Closed);
             }
             count(n)?;
-            self.deframer.push(&self.scratch[..n]);
-            if n == self.scratch.len() && n < READ_BYTES {
-                self.scratch.resize((4 * n).min(READ_BYTES), 0);
-            }
+            self.deframer.filled(n);
         }
     }
 
@@ -149,8 +141,7 @@ impl Connection {
         let (read, write) = unsafe {
             (TcpStream::from_raw_fd(fd.into_raw_fd()), TcpStream::from_raw_fd(writer.into_raw_fd()))
         };
-        let source =
-            FrameSource { stream: read, deframer: Deframer::new(), scratch: vec![0; FIRST_READ_BYTES] };
+        let source = FrameSource { stream: read, deframer: Deframer::new() };
         Ok(Self { source, sink: FrameSink { stream: write }, hangup: Hangup(Rc::new(spare)), peer })
     }
 

@@ -414,6 +414,7 @@ impl Inner {
         let now_us = clock::boottime_us();
         self.admit(shard, now_us);
         self.flush_journal(shard, now_us);
+        self.begin_queries(shard, now_us);
         self.step(shard, now_us, rfs_core::consensus::api::Input::EndOfTurn);
         self.report_journaled(shard, now_us);
         self.links.values().any(|link| link.waiting() > 0)
@@ -426,7 +427,7 @@ impl Inner {
         }
         let now_us = clock::boottime_us();
         let applied = self.apply(shard, now_us);
-        self.answer_queries(shard, now_us);
+        self.answer_ripe(shard, now_us);
         self.failed.is_none() && (applied || !self.batch.is_empty())
     }
 

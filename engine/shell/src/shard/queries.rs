@@ -155,8 +155,9 @@ impl Inner {
         matches!(self.tree, TreeState::Ready(_)) && follows && of_this_lineage && near
     }
 
-    /// Moves every question on as far as it gets.
-    pub(super) fn answer_queries(&mut self, shard: &Rc<Shard>, now_us: u64) {
+    /// Begins with every question before which all requests of its session are admitted. What that makes of the core's state
+    /// goes to the followers in the frames of the same turn: above all a wish that they sync what it ships.
+    pub(super) fn begin_queries(&mut self, shard: &Rc<Shard>, now_us: u64) {
         for asked in std::mem::take(&mut self.queries.fresh) {
             let admitted = asked
                 .after
@@ -167,7 +168,6 @@ impl Inner {
                 self.queries.fresh.push_back(asked);
             }
         }
-        self.answer_ripe(shard, now_us);
     }
 
     fn begin(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
@@ -233,7 +233,8 @@ impl Inner {
         }
     }
 
-    fn answer_ripe(&mut self, shard: &Rc<Shard>, now_us: u64) {
+    /// Answers every question for which enough is applied.
+    pub(super) fn answer_ripe(&mut self, shard: &Rc<Shard>, now_us: u64) {
         if !self.opening.is_empty() {
             self.welcome_opened(shard, now_us);
         }

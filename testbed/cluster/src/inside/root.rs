@@ -131,7 +131,7 @@ fn own_folders(plan: &Plan, root: &Path) -> io::Result<()> {
     }
     symlink("/run", root.join("var/run"))?;
     symlink("/run/lock", root.join("var/lock"))?;
-    mount_bind(Path::new("/var/tmp"), root.join("var/tmp"))?;
+    mount_bind_recursive(Path::new("/var/tmp"), root.join("var/tmp"))?;
     for (name, at) in [("data", "data"), ("mnt", "mnt"), ("lib", "var/lib/rfs"), ("log", "var/log/rfs")] {
         bind(&made(plan.folder.join(name))?, &made(root.join(at))?)?;
     }

@@ -9,6 +9,7 @@ use rfs_model::segment::Start;
 use super::super::blank::Slot;
 use super::super::cache::Cache;
 use super::super::disk::{Disk, Result};
+use super::super::gather::Gather;
 use super::super::keeper::{Job, Keeper};
 use super::super::log::Log;
 use super::super::names::Kind;
@@ -94,7 +95,7 @@ fn empty_log(dir: &Path, disk: Disk, options: Options, base: Position) -> Result
         next_slot: 1,
         spares: Vec::new(),
         spare_problem: None,
-        scratch: Vec::new(),
+        gather: Gather::default(),
         syncs: Syncs::default(),
         released: Index::ZERO,
         pins: Pins::default(),

@@ -35,6 +35,30 @@ fn records_come_back_over_many_segments() {
     });
 }
 
+/// More slices than the system takes in one call, large payloads and small ones.
+#[test]
+fn a_batch_of_thousands_of_records_is_appended_whole() {
+    on_executor(|| async {
+        let dir = tempdir().unwrap();
+        let options = || Options { segment_bytes: 32 << 20, ..small() };
+        let (mut journal, _) = Journal::open(dir.path(), options()).unwrap();
+        let mut at = journal.last();
+        let batch: Vec<Record> = (0..4000)
+            .map(|n| {
+                let record =
+                    record(at, 1, RecordKind::Op, if n % 5 == 0 { 77 } else { 4096 + n % 9 }, n as u8);
+                at = Position::of(&record.meta);
+                record
+            })
+            .collect();
+        journal.append(&batch).unwrap();
+        drop(journal);
+        let (journal, recovered) = Journal::open(dir.path(), options()).unwrap();
+        assert_eq!((recovered.rot, recovered.torn), (None, None));
+        assert!(read_all(&journal).await == batch);
+    });
+}
+
 #[test]
 fn the_cache_answers_for_what_is_recent() {
     on_executor(|| async {
