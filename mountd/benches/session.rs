@@ -23,6 +23,10 @@ impl Outlet for Frames {
         self.0.clear();
         put_frame(&mut self.0, FrameKind::Client, |out| message.encode(out));
     }
+
+    fn send_later(&mut self, message: &ToBrick) {
+        self.send(message);
+    }
 }
 
 /// A run: so many writes of 4 KiB take credit, are numbered, kept and framed; each is answered, and all become durable.

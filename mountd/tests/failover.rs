@@ -487,6 +487,45 @@ fn an_open_waits_until_the_kernel_holds_nothing_older() {
 }
 
 #[test]
+fn a_small_file_comes_with_its_open_and_no_read_shows_what_was_before_a_change() {
+    let bricks = bricks(1);
+    mounted(&bricks, None, async |mount| {
+        let handle = mount.create("f").await;
+        let inode = mount.shared.files().get(handle).unwrap().inode.clone();
+        let (id, caller) = (inode.id, Caller { uid: 0, gid: 0, thread: 5 });
+        // Somebody else appends; the mount is not told.
+        let append = |text: &'static [u8]| {
+            let data = Bytes::from_static(text);
+            bricks[0].set(|script| drop(script.tree.mutate(Mutation::Append { id, data }).unwrap()));
+        };
+        let open = async || {
+            let opened = mount.fs.clone().open(inode.number, libc::O_RDONLY, caller);
+            tokio::join!(mount.drops(inode.number), opened).1.unwrap().handle
+        };
+        let read = async |handle| mount.fs.clone().read(handle, 0, 100).await.unwrap();
+        append(b"one ");
+        let first = open().await;
+        append(b"two ");
+        assert_eq!(read(first).await, &b"one "[..], "it came with the open");
+        assert_eq!(read(first).await, &b"one two "[..], "and is given once");
+
+        append(b"three ");
+        let second = open().await;
+        append(b"four ");
+        let change = Change::Inode { id, offset: 0, len: u64::MAX };
+        bricks[0].set(|script| script.say.push(ToMount::Changes { changes: vec![change] }));
+        eventually(|| mount.invalidations.try_iter().count() > 0).await;
+        assert_eq!(read(second).await, &b"one two three four "[..], "others' changes");
+
+        let third = open().await;
+        let (flags, data) = (libc::O_RDWR, Bytes::from_static(b"ONE"));
+        let request = WriteRequest { handle, offset: 0, data, flags, from_mapping: false, strips: false };
+        mount.write(request).await.unwrap();
+        assert_eq!(read(third).await, &b"ONE two three four "[..], "its own changes");
+    });
+}
+
+#[test]
 fn others_changes_reach_the_kernel() {
     let bricks = bricks(1);
     mounted(&bricks, None, async |mount| {

@@ -163,9 +163,11 @@ pub enum Query {
         id: InodeId,
     },
     /// The mount holds the inode open until it sends [`Query::Release`] as often, so that its last unlink keeps it.
-    /// Answer: [`Answer::Attr`] as of now.
+    /// Answer: [`Answer::Opened`] as of now. `unless`: it brings the data of a file of at most
+    /// [`OPEN_BYTES`](crate::limits::OPEN_BYTES), too, unless the file is of this version; none: never.
     Open {
         id: InodeId,
+        unless: Option<Index>,
     },
     /// No answer.
     Release {
@@ -223,7 +225,7 @@ pub enum Query {
 tagged!(Query, "a query", {
     1 => Lookup { parent, name },
     2 => GetAttr { id },
-    3 => Open { id },
+    3 => Open { id, unless },
     4 => Release { id },
     5 => Read { id, offset, len },
     6 => ReadLink { id },
@@ -300,18 +302,41 @@ layout!(Statfs { block, blocks, free, available, files, files_free, name_bytes }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Done,
-    Attr { attr: Attr },
-    Data { data: Bytes },
-    Dir { entries: Vec<DirEntry>, end: bool },
-    Names { names: Vec<Bytes> },
-    Statfs { statfs: Statfs },
-    Offset { offset: u64 },
-    Lock { range: LockRange },
-    ReadAt { index: Index },
+    Attr {
+        attr: Attr,
+    },
+    Data {
+        data: Bytes,
+    },
+    Dir {
+        entries: Vec<DirEntry>,
+        end: bool,
+    },
+    Names {
+        names: Vec<Bytes>,
+    },
+    Statfs {
+        statfs: Statfs,
+    },
+    Offset {
+        offset: u64,
+    },
+    Lock {
+        range: LockRange,
+    },
+    ReadAt {
+        index: Index,
+    },
+    /// `data`: all that the file holds; empty where that was not asked for, or is too much.
+    Opened {
+        attr: Attr,
+        data: Bytes,
+    },
 }
 tagged!(Answer, "an answer", {
     1 => Done {}, 2 => Attr { attr }, 3 => Data { data }, 4 => Dir { entries, end }, 5 => Names { names },
     6 => Statfs { statfs }, 7 => Offset { offset }, 8 => Lock { range }, 9 => ReadAt { index },
+    10 => Opened { attr, data },
 });
 
 /// What has changed under a mount that may have cached it.

@@ -16,6 +16,8 @@ pub const FILE_BYTES: u64 = 16 * 1024 * 1024 * 1024 * 1024 - 4096;
 pub const RECORD_BYTES: usize = WRITE_BYTES + 256 * 1024;
 /// Largest frame payload, in bytes.
 pub const FRAME_BYTES: usize = 8 * 1024 * 1024;
+/// The answer to an open brings the data of files up to this size, bytes: about what a packet or two more take.
+pub const OPEN_BYTES: usize = 16 * 1024;
 /// Largest batch of records in one frame to a follower, in bytes.
 pub const SHIP_BYTES: usize = 4 * 1024 * 1024;
 /// Size of one journal segment, in bytes, unless a test asks for smaller ones.

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rfs_model::Attr;
 use rfs_model::client::{Mutation, SetTime, WantAttr};
+use rfs_model::{Attr, InodeId};
 
 use super::privileges::without_set_id;
-use super::{Caller, Fs, Inode, Invalidation, OpenFile};
+use super::{Caller, Fs, Inode, Invalidation, OpenFile, Shared};
 use crate::session::Failure;
 
 /// An open file, and how the kernel is to treat it.
@@ -20,6 +20,20 @@ pub struct Opened {
     pub bypass_pages: bool,
     /// Writes through this handle may run at the same time.
     pub parallel_writes: bool,
+}
+
+impl Shared {
+    /// The last use of a handle. Who answers to the leader for it is to be told: nobody, if its session is over.
+    ///
+    /// # Errors
+    /// [`Failure::BadHandle`].
+    pub fn close(&self, handle: u64) -> Result<Option<Arc<Inode>>, Failure> {
+        let file = self.files().remove(handle)?;
+        if file.appends() {
+            file.inode.appender_left();
+        }
+        Ok((file.epoch == self.epoch()).then(|| file.inode.clone()))
+    }
 }
 
 impl Fs {
@@ -56,7 +70,10 @@ impl Fs {
     /// Opens the file at the leader. Returns its attributes as they were then, but for what a truncation makes of them.
     async fn hold(&self, number: u64, flags: i32, caller: Caller) -> Result<(Arc<Inode>, Attr), Failure> {
         let inode = self.inode(number)?;
-        let mut attr = self.open_at_leader(caller.thread, inode.id).await?;
+        // Who opens it to write, or past the page cache, does not read all of it from its beginning.
+        let reads = flags & (libc::O_ACCMODE | libc::O_TRUNC | libc::O_DIRECT) == libc::O_RDONLY;
+        let unless = reads.then(|| inode.pages());
+        let mut attr = self.open_at_leader(caller.thread, inode.id, unless).await?;
         if flags & libc::O_TRUNC != 0 {
             if let Err(failure) = self.truncate(&inode, attr.mode, caller).await {
                 self.client.release(inode.id);
@@ -128,21 +145,22 @@ impl Fs {
         Opened { handle, keep_pages, bypass_pages, parallel_writes: direct && !appends }
     }
 
+    /// Somebody has closed a file a moment ago, in the session of this epoch.
+    pub fn closed(&self, id: InodeId, epoch: u64) {
+        if epoch == self.shared.epoch() {
+            self.client.release(id);
+        }
+    }
+
     /// The last use of a handle. `flock_owner`: who had locked the whole file with flock(2) through it.
     ///
     /// # Errors
     /// [`Failure::BadHandle`].
     pub async fn release(self: Rc<Self>, handle: u64, flock_owner: Option<u64>) -> Result<(), Failure> {
-        let file = self.shared.files().remove(handle)?;
-        if file.appends() {
-            file.inode.appender_left();
-        }
-        if file.epoch != self.shared.epoch() {
-            return Ok(());
-        }
-        self.client.release(file.inode.id);
+        let Some(inode) = self.shared.close(handle)? else { return Ok(()) };
+        self.client.release(inode.id);
         if let Some(owner) = flock_owner {
-            let _ = self.unlock_all(&file.inode, owner).await;
+            let _ = self.unlock_all(&inode, owner).await;
         }
         Ok(())
     }

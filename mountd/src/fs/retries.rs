@@ -8,12 +8,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rfs_model::attr::FileKind;
 use rfs_model::client::{Answer, Query};
-use rfs_model::{Attr, InodeId, Refusal};
+use rfs_model::{Attr, Index, InodeId, Refusal};
 
 use super::{Entry, Fs};
 use crate::session::Failure;
@@ -136,7 +136,7 @@ impl Fs {
             };
             if tries > 0 && attr.kind == FileKind::File {
                 tries -= 1;
-                attr = match self.open_at_leader(thread, attr.id).await {
+                attr = match self.open_at_leader(thread, attr.id, None).await {
                     Ok(attr) => attr,
                     Err(Failure::Refused(Refusal::Stale)) => continue,
                     Err(failure) => return Err(failure),
@@ -151,10 +151,22 @@ impl Fs {
 
     /// Counts one open more, unless nothing leads to the file any more and nobody here has it open: what the kernel believes
     /// of a name was true once, and it is to look again.
-    pub(super) async fn open_at_leader(&self, thread: u32, id: InodeId) -> Result<Attr, Failure> {
-        let Answer::Attr { attr } = self.client.ask(Query::Open { id }).await? else {
+    ///
+    /// `unless`: the data of a small file is wanted, unless it is of this version. Its reads are answered from that.
+    pub(super) async fn open_at_leader(
+        &self,
+        thread: u32,
+        id: InodeId,
+        unless: Option<Index>,
+    ) -> Result<Attr, Failure> {
+        let last = self.client.last();
+        let Answer::Opened { attr, data } = self.client.ask(Query::Open { id, unless }).await? else {
             return Err(Failure::Nonsense);
         };
+        // The answer may know nothing of what this mount has changed since it asked.
+        if !data.is_empty() && self.client.last() == last {
+            self.shared.ahead().contents().tell(id, data, Instant::now());
+        }
         let mine = || self.retries.holds(thread, id) || self.shared.files().any(|file| file.inode.id == id);
         if attr.nlink == 0 && !mine() {
             self.client.release(id);

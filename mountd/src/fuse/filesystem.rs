@@ -287,8 +287,19 @@ impl Filesystem for Translator {
         _flush: bool,
         to: ReplyEmpty,
     ) {
-        let owner = flock_owner.map(|owner| owner.0);
-        self.run(async move |fs| reply::empty(to, fs.release(handle.0, owner).await));
+        // The program does not wait for this. Others may wait for its lock.
+        match flock_owner.map(|owner| owner.0) {
+            None => {
+                let epoch = self.shared.epoch();
+                let closed = self.shared.close(handle.0);
+                if let Ok(Some(inode)) = &closed {
+                    let id = inode.id;
+                    self.net.later(move |fs| fs.closed(id, epoch));
+                }
+                reply::empty(to, closed.map(drop));
+            }
+            owner => self.run(async move |fs| reply::empty(to, fs.release(handle.0, owner).await)),
+        }
     }
 
     fn fsync(&self, _req: &Request, _number: INodeNo, handle: FileHandle, _datasync: bool, to: ReplyEmpty) {

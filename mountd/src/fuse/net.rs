@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -21,12 +22,19 @@ const ENOUGH_BYTES: usize = 128 * 1024;
 /// So many writes are.
 const ENOUGH_WRITES: usize = 64;
 
+/// What nobody waits for is done after this at the latest.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// Something to do on the network thread.
 enum Command {
     /// A write that has returned.
     Submit(Quick),
-    Run(Box<dyn FnOnce(Rc<Fs>) + Send>),
+    Run(Job),
+    /// With what comes next, or in a moment.
+    Later(Job),
 }
+
+type Job = Box<dyn FnOnce(Rc<Fs>) + Send>;
 
 /// Commands in the order in which they came.
 #[derive(Default)]
@@ -87,6 +95,7 @@ impl Waiting {
                 self.due |= enough || !self.fetched;
             }
             Command::Run(_) => self.due = true,
+            Command::Later(_) => self.due |= self.commands.len() >= ENOUGH_WRITES,
         }
         self.commands.push_back(command);
     }
@@ -153,6 +162,11 @@ impl Net {
         let start = move |fs: Rc<Fs>| drop(tokio::task::spawn_local(job(fs)));
         self.door.0.put(Command::Run(Box::new(start)));
     }
+
+    /// Calls `job` there, for what nobody waits for: the thread is not woken for it.
+    pub fn later(&self, job: impl FnOnce(Rc<Fs>) + Send + 'static) {
+        self.door.0.put(Command::Later(Box::new(job)));
+    }
 }
 
 impl Commands {
@@ -168,6 +182,7 @@ impl Commands {
             news = tokio::select! {
                 () = client.news() => true,
                 () = self.0.work.notified() => false,
+                () = tokio::time::sleep(MOMENT) => true,
             };
         }
     }
@@ -188,7 +203,7 @@ pub async fn run(fs: Rc<Fs>, commands: Commands) {
             }
             match command {
                 Command::Submit(write) => fs.submit(write),
-                Command::Run(job) => job(fs.clone()),
+                Command::Run(job) | Command::Later(job) => job(fs.clone()),
             }
         }
     }
@@ -208,6 +223,20 @@ mod tests {
         assert!(matches!(waiting.take(true, false), Next::Wait));
         waiting.put(job());
         assert!(matches!(waiting.take(true, false), Next::Do(jobs) if jobs.len() == 1));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_with_what_somebody_does() {
+        let later = || Command::Later(Box::new(|_| ()));
+        let mut waiting = Waiting { fetched: true, ..Waiting::default() };
+        waiting.put(later());
+        assert!(matches!(waiting.take(true, false), Next::Wait));
+        waiting.put(job());
+        assert!(matches!(waiting.take(true, false), Next::Do(jobs) if jobs.len() == 2));
+        waiting.put(later());
+        assert!(matches!(waiting.take(true, true), Next::Do(jobs) if jobs.len() == 1), "a moment has passed");
+        (0..=ENOUGH_WRITES).for_each(|_| waiting.put(later()));
+        assert!(matches!(waiting.take(true, false), Next::Do(_)), "there are many");
     }
 
     #[test]

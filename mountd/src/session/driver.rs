@@ -32,6 +32,10 @@ impl Outlet for Outbox {
     fn send(&mut self, message: &ToBrick) {
         Outbox::send(self, FrameKind::Client, message);
     }
+
+    fn send_later(&mut self, message: &ToBrick) {
+        Outbox::send_later(self, FrameKind::Client, message);
+    }
 }
 
 /// Runs until the session has been finished.
@@ -103,10 +107,14 @@ async fn listen(client: &Client, connection: &mut Connection) -> String {
                     return why;
                 },
             },
-            _ = tick.tick() => if watch.silent(connection.heard()) {
-                return format!("it has been silent for {} ms", SILENCE.as_millis());
-            } else if watch.beat_is_due() {
-                client.session.borrow_mut().beat();
+            _ = tick.tick() => {
+                if watch.silent(connection.heard()) {
+                    return format!("it has been silent for {} ms", SILENCE.as_millis());
+                }
+                if watch.beat_is_due() {
+                    client.session.borrow_mut().beat();
+                }
+                connection.send_rest();
             },
         }
     }

@@ -18,6 +18,9 @@ use super::window::{Answered, Waiter, Window};
 /// Where messages to the brick go.
 pub trait Outlet {
     fn send(&mut self, message: &ToBrick);
+
+    /// With what is sent next, or in a moment: nobody waits for it.
+    fn send_later(&mut self, message: &ToBrick);
 }
 
 /// What a message means to the owner of the session.
@@ -105,7 +108,10 @@ impl Session {
 
     fn send_release(&mut self, id: InodeId) {
         self.last_tag += 1;
-        self.send(&ToBrick::Query { tag: self.last_tag, at: Index::ZERO, op: Query::Release { id } });
+        let message = ToBrick::Query { tag: self.last_tag, at: Index::ZERO, op: Query::Release { id } };
+        if let Some(outlet) = &mut self.outlet {
+            outlet.send_later(&message);
+        }
     }
 
     fn send(&mut self, message: &ToBrick) {
@@ -202,7 +208,7 @@ impl Session {
             self.asked.insert(tag, asked);
             return;
         }
-        if let (Query::Open { id }, Ok(_)) = (&asked.op, &answer) {
+        if let (Query::Open { id, .. }, Ok(_)) = (&asked.op, &answer) {
             match asked.waiter {
                 Some(_) => *self.opens.entry(*id).or_default() += 1,
                 None => self.send_release(*id),

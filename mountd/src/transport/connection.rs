@@ -37,6 +37,11 @@ impl Connection {
         self.outbox.send(kind, message);
     }
 
+    /// What was to be sent later is sent now.
+    pub fn send_rest(&self) {
+        self.outbox.send_rest();
+    }
+
     #[must_use]
     pub fn outbox(&self) -> Outbox {
         self.outbox.clone()

@@ -32,11 +32,21 @@ pub struct Outbox {
 impl Outbox {
     /// Queues one message as a frame. Nothing happens after [`Outbox::close`].
     pub fn send(&self, kind: FrameKind, message: &impl Encode) {
-        if self.state.closed.get() {
-            return;
+        self.send_later(kind, message);
+        self.send_rest();
+    }
+
+    /// As [`Outbox::send`], but it goes with what is sent next, or at the next [`Outbox::send_rest`].
+    pub fn send_later(&self, kind: FrameKind, message: &impl Encode) {
+        if !self.is_closed() {
+            put_frame(&mut self.state.waiting.borrow_mut(), kind, |out| message.encode(out));
         }
-        put_frame(&mut self.state.waiting.borrow_mut(), kind, |out| message.encode(out));
-        self.state.work.notify_one();
+    }
+
+    pub fn send_rest(&self) {
+        if !self.state.waiting.borrow().is_empty() {
+            self.state.work.notify_one();
+        }
     }
 
     /// The writer task ends, and with it the connection.

@@ -197,7 +197,12 @@ impl Tree {
         Some(match op {
             Query::Release { .. } => return None,
             Query::Lookup { parent, name } => self.child(parent, &name).and_then(|id| self.attr(id)),
-            Query::GetAttr { id } | Query::Open { id } => self.attr(id),
+            Query::GetAttr { id } => self.attr(id),
+            Query::Open { id, unless } => self.node(id).map(|node| {
+                let wanted = unless.is_some_and(|version| version != node.attr.version);
+                let data = if wanted { node.data.clone().into() } else { Bytes::new() };
+                Answer::Opened { attr: node.attr, data }
+            }),
             Query::Read { id, offset, len } => self.node(id).map(|node| {
                 let from = node.data.get(offset as usize..).unwrap_or_default();
                 Answer::Data { data: Bytes::copy_from_slice(&from[..from.len().min(len as usize)]) }

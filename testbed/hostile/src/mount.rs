@@ -38,6 +38,10 @@ impl Outlet for Sent {
             self.0.borrow_mut().push(*seq);
         }
     }
+
+    fn send_later(&mut self, message: &ToBrick) {
+        self.send(message);
+    }
 }
 
 /// The target.
@@ -81,7 +85,8 @@ impl Mount {
             }
             2 => {
                 let id = source.inode(&self.known);
-                let op = source.pick(&[Query::Open { id }, Query::GetAttr { id }, Query::Statfs {}]);
+                let op =
+                    source.pick(&[Query::Open { id, unless: None }, Query::GetAttr { id }, Query::Statfs {}]);
                 drop(self.session.ask(op, source.maybe(|_| Duration::from_secs(1))));
             }
             3 => self.attach(),
@@ -214,7 +219,7 @@ fn message(source: &mut Source<'_>, last: Seq, known: &[InodeId]) -> ToMount {
 }
 
 fn answer(source: &mut Source<'_>, id: InodeId) -> Answer {
-    match source.below(8) {
+    match source.below(9) {
         0 => Answer::Done,
         1 => Answer::Attr { attr: attr(source, id) },
         2 => Answer::Data { data: source.bytes(20) },
@@ -227,6 +232,7 @@ fn answer(source: &mut Source<'_>, id: InodeId) -> Answer {
         6 => Answer::Lock {
             range: LockRange { kind: LockKind::Shared, start: 5, end: source.number(2), pid: 0 },
         },
+        7 => Answer::Opened { attr: attr(source, id), data: source.bytes(20) },
         _ => Answer::ReadAt { index: source.index(Index(3)) },
     }
 }

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use rfs_core::consensus::api::{Input, RoleView, Ticket};
 use rfs_model::client::{Answer, Query};
 use rfs_model::hello::Purpose;
-use rfs_model::limits::READ_BYTES;
+use rfs_model::limits::{OPEN_BYTES, READ_BYTES};
 use rfs_model::op::LockOwner;
-use rfs_model::{Index, InodeId, Refusal, Seq, SessionId};
+use rfs_model::{FileKind, Index, InodeId, Refusal, Seq, SessionId};
 
 use super::mounts::{ConnId, Mounts};
 use super::{Event, Inner, Shard, TreeState};
@@ -173,7 +173,7 @@ impl Inner {
     fn begin(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
         match &asked.op {
             Query::Sync { seq } => return self.ask_sync(shard, now_us, &asked, *seq),
-            Query::Open { id } => asked.need = asked.need.max(self.front.open(asked.session, *id)),
+            Query::Open { id, .. } => asked.need = asked.need.max(self.front.open(asked.session, *id)),
             Query::Lookup { parent, name } => {
                 asked.need = asked.need.max(self.front.pending_slot(*parent, name));
             }
@@ -287,7 +287,7 @@ impl Inner {
 
     /// Answers that it cannot be; an open that was counted is none then.
     pub(super) fn refuse(&mut self, asked: &Asked, why: Refusal) {
-        if let Query::Open { id } = asked.op {
+        if let Query::Open { id, .. } = asked.op {
             self.front.release(asked.session, id);
         }
         self.mounts.answer(asked.conn, asked.tag, Err(why));
@@ -364,7 +364,8 @@ impl Inner {
                 }
                 attr(id)?
             }
-            Query::GetAttr { id } | Query::Open { id } => attr(*id)?,
+            Query::GetAttr { id } => attr(*id)?,
+            Query::Open { id, unless } => opened(tree, *id, *unless)?.ok_or(Stale),
             Query::Read { id, offset, len } => {
                 let len = (*len as usize).min(READ_BYTES);
                 tree.read(*id, *offset, len)?.map(|data| Answer::Data { data }).ok_or(Stale)
@@ -407,6 +408,20 @@ enum Looked {
     Later(Index),
 }
 
+/// The inode's attributes, and the data of a small file that is not of the version `unless`. Of one that has rotten nothing: a read
+/// says so, and has it repaired.
+fn opened(tree: &Tree, id: InodeId, unless: Option<Index>) -> Result<Option<Answer>, Fault> {
+    let Some(attr) = tree.attr_checked(id)? else { return Ok(None) };
+    let small = attr.kind == FileKind::File && attr.size <= OPEN_BYTES as u64;
+    let wanted = small && unless.is_some_and(|version| version != attr.version);
+    let data = match wanted.then(|| tree.read(id, 0, OPEN_BYTES)).transpose() {
+        Ok(data) => data.flatten().unwrap_or_default(),
+        Err(Fault::Rot { .. }) => Bytes::new(),
+        Err(fault) => return Err(fault),
+    };
+    Ok(Some(Answer::Opened { attr, data }))
+}
+
 fn take(asked: &mut Asked) -> Asked {
     let op = std::mem::replace(&mut asked.op, Query::Statfs {});
     Asked { op, ..*asked }
@@ -421,7 +436,7 @@ fn inode_of(op: &Query) -> Option<InodeId> {
     match op {
         Query::Lookup { .. } | Query::Statfs {} | Query::Sync { .. } => None,
         Query::GetAttr { id }
-        | Query::Open { id }
+        | Query::Open { id, .. }
         | Query::Release { id }
         | Query::Read { id, .. }
         | Query::ReadLink { id }

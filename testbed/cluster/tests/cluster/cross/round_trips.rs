@@ -77,7 +77,9 @@ fn names_are_changed_and_files_read_without_further_questions() {
     r.mount("client");
     let asked = cost(client, &each("cat f$n > /dev/null"));
     println!("read: {asked:?}");
-    assert!(asked["open"] == NAMES && asked["read"] <= NAMES + 1, "{asked:?}");
+    assert_eq!(asked["open"], NAMES, "{asked:?}");
+    // Small files come with the answer to their open.
+    assert!(asked.get("read").copied().unwrap_or_default() <= NAMES / 10, "{asked:?}");
     // One name after the other is found, then those that follow are told together.
     assert!(asked["lookup"] + asked["readdir"] <= NAMES / 2, "{asked:?}");
     assert!(asked.get("getattr").copied().unwrap_or_default() <= NAMES / 10, "{asked:?}");

@@ -8,6 +8,8 @@
 //! What is here was true when it was told, and is dropped when anybody, this mount included, changes it. Names that are not
 //! there are never answered from here (ADR 14).
 
+mod contents;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -17,6 +19,8 @@ use bytes::Bytes;
 use rfs_model::attr::FileKind;
 use rfs_model::client::{Change, DirEntry, Mutation};
 use rfs_model::{Attr, InodeId};
+
+pub use contents::Contents;
 
 /// How long an entry may wait for the kernel's question.
 const KEPT: Duration = Duration::from_secs(1);
@@ -36,6 +40,7 @@ pub struct Ahead {
     table: Mutex<Table>,
     /// Nothing is there: most changes need not look.
     holds: AtomicBool,
+    contents: Contents,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +85,12 @@ impl Ahead {
 
     fn held(&self) -> Option<MutexGuard<'_, Table>> {
         self.holds.load(Ordering::Acquire).then(|| self.table())
+    }
+
+    /// Data of files that were opened a moment ago.
+    #[must_use]
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// What a name stands for, if that was told a moment ago. It is not kept: the kernel keeps it.
@@ -142,6 +153,9 @@ impl Ahead {
 
     /// Somebody else has changed something.
     pub fn news(&self, change: &Change) {
+        if let Change::Inode { id, .. } = change {
+            self.contents.forget(*id);
+        }
         let Some(mut table) = self.held() else { return };
         match change {
             Change::Inode { id, .. } => table.drop_inode(*id),
@@ -154,6 +168,7 @@ impl Ahead {
         if touched.is_nothing() {
             return;
         }
+        touched.ids.iter().flatten().for_each(|id| self.contents.forget(*id));
         let Some(mut table) = self.held() else { return };
         touched.ids.iter().flatten().for_each(|id| table.drop_inode(*id));
         for (parent, name) in touched.names.iter().flatten() {
@@ -164,12 +179,14 @@ impl Ahead {
 
     /// The inode is no more what it was told to be.
     pub fn drop_inode(&self, id: InodeId) {
+        self.contents.forget(id);
         if let Some(mut table) = self.held() {
             table.drop_inode(id);
         }
     }
 
     pub fn drop_all(&self) {
+        self.contents.forget_all();
         if let Some(mut table) = self.held() {
             table.clear();
         }
