@@ -496,7 +496,9 @@ fn a_small_file_comes_with_its_open_and_no_read_shows_what_was_before_a_change()
         // Somebody else appends; the mount is not told.
         let append = |text: &'static [u8]| {
             let data = Bytes::from_static(text);
-            bricks[0].set(|script| drop(script.tree.mutate(Mutation::Append { id, data }).unwrap()));
+            bricks[0].set(|script| {
+                script.tree.mutate(Mutation::Append { id, data }).unwrap();
+            });
         };
         let open = async || {
             let opened = mount.fs.clone().open(inode.number, libc::O_RDONLY, caller);

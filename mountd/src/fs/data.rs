@@ -14,7 +14,9 @@ impl Fs {
     /// # Errors
     /// [`Failure`].
     pub async fn read(self: Rc<Self>, handle: u64, offset: u64, len: u32) -> Result<Bytes, Failure> {
-        let id = self.file(handle)?.inode.id;
+        let file = self.file(handle)?;
+        file.inode.was_read();
+        let id = file.inode.id;
         match self.shared.ahead().contents().read(id, offset, len, Instant::now()) {
             Some(data) => Ok(data),
             None => self.client.read(id, offset, len).await,

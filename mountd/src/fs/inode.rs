@@ -43,6 +43,8 @@ pub struct Inode {
     unprivileged: AtomicU64,
     /// The version that it had when all pages that the kernel may hold were dropped or found valid; 0: unknown.
     pages: AtomicU64,
+    /// The kernel has read of it, and may hold pages.
+    read: AtomicBool,
     /// The kernel believes in no smaller size than this.
     least_size: AtomicU64,
     /// Handles of this mount that append.
@@ -69,6 +71,7 @@ impl Inode {
             doubts: AtomicU64::default(),
             unprivileged: AtomicU64::new(u64::MAX),
             pages: AtomicU64::default(),
+            read: AtomicBool::default(),
             // Until it is told of any.
             least_size: AtomicU64::new(u64::MAX),
             appenders: AtomicU32::default(),
@@ -131,6 +134,16 @@ impl Inode {
     #[must_use]
     pub fn pages(&self) -> Index {
         Index(self.pages.load(Ordering::Relaxed))
+    }
+
+    /// Data of this version the kernel may have read already; 0: none that would still be right.
+    #[must_use]
+    pub fn read_version(&self) -> Index {
+        if self.read.load(Ordering::Relaxed) { self.pages() } else { Index::ZERO }
+    }
+
+    pub fn was_read(&self) {
+        self.read.store(true, Ordering::Relaxed);
     }
 
     /// The kernel holds nothing older.
