@@ -10,6 +10,7 @@
 //! and time.
 
 mod compare;
+mod disk;
 mod fio;
 mod grow;
 mod inside;

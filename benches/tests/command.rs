@@ -83,6 +83,8 @@ fn rfs_is_compared_with_a_directory() {
         "1",
         "--seconds",
         "1",
+        "--disk",
+        "as-is",
         "--memory",
     ];
     let small = ["as-is", "--long-mib", "8", "--random-mib", "8", "--files", "40", "--tree", "50"];
@@ -123,8 +125,18 @@ fn grow(expected: &[Grows]) -> serde_json::Value {
     let counts =
         ["--files", "1000", "--names", "1000", "--doublings", "1", "--looks", "20", "--mounts", "1,2"];
     let times = ["--seconds", "0.2", "--delays-ms", "1", "--stream-mib", "1", "--minutes", "0.05"];
-    let args =
-        ["grow", "--axes", &axes, "--memory", "as-is", "--json", "--out", out.path().to_str().unwrap()];
+    let args = [
+        "grow",
+        "--axes",
+        &axes,
+        "--memory",
+        "as-is",
+        "--disk",
+        "as-is",
+        "--json",
+        "--out",
+        out.path().to_str().unwrap(),
+    ];
     let done = benches(&[&args[..], &sizes, &counts, &times].concat(), None);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();

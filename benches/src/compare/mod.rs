@@ -17,6 +17,7 @@ use report::Report;
 use systems::{Kind, Seat, System};
 use work::Amounts;
 
+use crate::disk::Disk;
 use crate::machine::Memory;
 use crate::output::Output;
 use crate::placement::Placement;
@@ -42,6 +43,9 @@ pub struct Args {
     /// What is done about the machine's memory first
     #[arg(long, value_enum, default_value_t = Memory::Touched)]
     memory: Memory,
+    /// What all of it lies on
+    #[arg(long, value_enum, default_value_t = Disk::Fresh)]
+    disk: Disk,
     /// Seconds of each job of random access
     #[arg(long, default_value_t = 4)]
     seconds: u32,
@@ -90,6 +94,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
             );
         }
     }
+    let _made = args.disk.make()?;
     let _kept = args.memory.keep();
     let systems: Vec<Box<dyn System>> = args.systems.iter().map(|kind| started(*kind)).collect();
     let amounts = Amounts {
@@ -105,6 +110,7 @@ pub fn main(args: &Args) -> anyhow::Result<()> {
         rounds: args.rounds,
         placement: args.placement,
         memory: args.memory,
+        disk: args.disk,
         amounts,
         record: args.record.as_deref(),
     };

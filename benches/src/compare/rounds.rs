@@ -7,6 +7,7 @@ use super::meter::{Cost, Reading, forget_peaks};
 use super::record::Recording;
 use super::systems::{Kind, Seat, System};
 use super::work::{Amounts, Done, Place, Work};
+use crate::disk::Disk;
 use crate::machine::Memory;
 use crate::placement::Placement;
 use crate::progress::Progress;
@@ -17,6 +18,7 @@ pub struct Plan<'a> {
     pub rounds: u32,
     pub placement: Placement,
     pub memory: Memory,
+    pub disk: Disk,
     pub amounts: Amounts,
     /// Where perf's recordings go, if there are to be any.
     pub record: Option<&'a Path>,

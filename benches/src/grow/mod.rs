@@ -22,6 +22,7 @@ pub use part::{Part, main as part};
 use report::Grown;
 use rig::Rig;
 
+use crate::disk::Disk;
 use crate::machine::Memory;
 use crate::placement::Placement;
 
@@ -54,6 +55,9 @@ pub struct Args {
     /// What is done about the machine's memory first
     #[arg(long, value_enum, default_value_t = Memory::Touched)]
     memory: Memory,
+    /// What all of it lies on
+    #[arg(long, value_enum, default_value_t = Disk::Fresh)]
+    disk: Disk,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -114,11 +118,13 @@ struct Amounts {
 /// Measures along each axis.
 pub fn main(args: &Args) -> anyhow::Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "grow makes network namespaces and mounts: it needs root");
+    let _made = args.disk.make()?;
     let _kept = args.memory.keep();
     let (mut all, mut texts) = (Vec::new(), Vec::new());
     for axis in &args.axes {
         let (mut grown, rig) = axis.run(args.placement, &args.amounts);
-        grown.what = format!("{}; {}, {}", grown.what, args.placement.words(), args.memory.words());
+        let (machine, memory, disk) = (args.placement.words(), args.memory.words(), args.disk.words());
+        grown.what = format!("{}; {machine}, {memory}, {disk}", grown.what);
         let output = grown.output()?;
         // At once: an hour's work is not to be lost with what comes after it.
         if let Some(out) = &args.out {

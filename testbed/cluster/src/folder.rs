@@ -3,19 +3,29 @@
 //! `BASE/<pid>-<start time>-<n>`; the two numbers name the owning process for ever, so a leftover is known for sure.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, io, process};
 
 static MADE: AtomicU32 = AtomicU32::new(0);
+static ELSEWHERE: OnceLock<PathBuf> = OnceLock::new();
 
-/// Where clusters live: `RFS_CLUSTER_DIR`, or a folder on a real disk (a witness is refused on memory).
-pub fn base() -> PathBuf {
+/// From now on, this process' clusters live there: below `/var/tmp`, which all hosts see.
+///
+/// # Panics
+/// At the second call.
+pub fn live_in(dir: &Path) {
+    ELSEWHERE.set(dir.to_owned()).expect("clusters move once");
+}
+
+/// Where everybody's clusters live: `RFS_CLUSTER_DIR`, or a folder on a real disk (a witness is refused on memory).
+pub fn shared() -> PathBuf {
     env::var_os("RFS_CLUSTER_DIR").map_or_else(|| PathBuf::from("/var/tmp/rfs-cluster"), PathBuf::from)
 }
 
 /// Makes a new folder, after removing those whose owners are gone.
 pub fn create() -> io::Result<PathBuf> {
-    let base = base();
+    let base = ELSEWHERE.get().cloned().unwrap_or_else(shared);
     fs::create_dir_all(&base)?;
     sweep(&base)?;
     let pid = process::id();

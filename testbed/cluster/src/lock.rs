@@ -26,7 +26,7 @@ pub fn take_turn(company: Company) -> Option<Turn> {
         Company::Others => FlockOperation::LockShared,
         Company::Anyone => return None,
     };
-    let base = crate::folder::base();
+    let base = crate::folder::shared();
     fs::create_dir_all(&base).expect("make the folder for clusters");
     let file = File::create(base.join("turn")).expect("open the lock file");
     flock(&file, operation).expect("lock the lock file");

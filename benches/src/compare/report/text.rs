@@ -18,9 +18,10 @@ impl Report {
                 if seat == Seat::Client { "a machine without a brick" } else { "the machine of a brick" };
             let _ = writeln!(
                 out,
-                "On {place}, {}, {}: median of {} (min-max)\n\n{}",
+                "On {place}, {}, {}, {}: median of {} (min-max)\n\n{}",
                 self.placement,
                 self.memory,
+                self.disk,
                 self.rounds,
                 self.speeds(&rows)
             );
