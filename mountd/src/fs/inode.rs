@@ -237,6 +237,11 @@ impl Inode {
         self.lockers.lock().expect("no holder panics").insert(owner);
     }
 
+    #[must_use]
+    pub fn may_have_locked(&self, owner: u64) -> bool {
+        self.lockers.lock().expect("no holder panics").contains(&owner)
+    }
+
     /// True when this owner may have had locks.
     pub fn unlocked_by(&self, owner: u64) -> bool {
         self.lockers.lock().expect("no holder panics").remove(&owner)

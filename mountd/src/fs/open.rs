@@ -34,6 +34,14 @@ impl Shared {
         }
         Ok((file.epoch == self.epoch()).then(|| file.inode.clone()))
     }
+
+    /// Whether a close of one descriptor, by this owner of locks, has nothing to wait for and nothing to tell.
+    #[must_use]
+    pub fn closes_at_once(&self, handle: u64, lock_owner: u64) -> bool {
+        let idle = |file: &OpenFile| !file.writes() && !file.inode.may_have_locked(lock_owner);
+        let file = self.files().get(handle);
+        file.is_ok_and(|file| file.epoch == self.epoch() && idle(&file) && file.tell_closer().is_ok())
+    }
 }
 
 impl Fs {

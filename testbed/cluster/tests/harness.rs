@@ -249,7 +249,7 @@ fn the_same_goes_after_a_panic_and_beside_another_cluster() {
             assert!(!folder.exists(), "on purpose");
         });
         failing.join().unwrap_err();
-        let base = rfs_cluster::folder::base();
+        let base = rfs_cluster::folder::shared();
         let mine = format!("{}-", std::process::id());
         let seen = std::fs::read_dir(base).unwrap().flatten().map(|e| e.path());
         let seen: Vec<_> = seen
