@@ -80,7 +80,7 @@ impl Fs {
         let inode = self.inode(number)?;
         // Who opens it to write, or past the page cache, does not read all of it from its beginning.
         let reads = flags & (libc::O_ACCMODE | libc::O_TRUNC | libc::O_DIRECT) == libc::O_RDONLY;
-        let unless = reads.then(|| inode.read_version());
+        let unless = (reads && !self.shared.options().direct_io).then(|| inode.read_version());
         let mut attr = self.open_at_leader(caller.thread, inode.id, unless).await?;
         if flags & libc::O_TRUNC != 0 {
             if let Err(failure) = self.truncate(&inode, attr.mode, caller).await {

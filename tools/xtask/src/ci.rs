@@ -31,9 +31,9 @@ fn benches() -> Result<()> {
 const ON_HOSTS: [&str; 6] =
     ["rfs-benches", "rfs-cluster", "rfs-chaos", "rfs-posix", "rfs-powercut", "rfs-rot"];
 
-/// How many of their clusters live at once: on two processors these were idle for most of the time with two, and for much of it
-/// with three.
-const CLUSTERS: usize = 4;
+/// How many of their clusters live at once: on two processors these were idle for most of the time with two; with four it takes
+/// longer than with three.
+const CLUSTERS: usize = 3;
 
 /// `cargo test`, one profile. `--full` sets `RFS_FULL`, with which the tests take their long forms; what else is said is handed
 /// on. Without it, what runs on hosts and what computes run side by side, the latter with less of a claim to the processors:

@@ -14,8 +14,8 @@ const MOST_ROOM: usize = 256 * 1024;
 /// Takes whole frames out of a stream of received bytes, wherever the reads happened to end.
 ///
 /// A stream is read straight into the buffer that frames are then slices of, and of a large frame no more than what is missing, so
-/// that nothing of the next one has to be moved. Frames that fill less than half of their buffer are copied instead: who keeps
-/// one keeps no more than twice its size.
+/// that nothing of the next one has to be moved. A buffer that frames fill less than half is kept, and they are copied: of the memory
+/// that somebody holds by frames, at least half is frames.
 #[derive(Debug)]
 pub struct Deframer {
     state: State,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_keeps_a_frame_keeps_no_more_than_twice_what_came_with_it() {
+    fn a_small_frame_takes_no_large_buffer_with_it() {
         let (stream, _) = of_sizes(&[200_000]);
         let mut deframer = Deframer::new();
         deframer.push(&stream);
