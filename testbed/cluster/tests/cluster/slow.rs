@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rfs_cluster::trial::HEALS;
-use rfs_cluster::{Host, Load, MOUNT, Replica, Signal, until, wait};
+use rfs_cluster::{Cluster, Host, Load, MOUNT, Replica, Signal, until, wait};
 
 const SOON: Duration = Duration::from_secs(30);
 /// A record is committed when the slow brick has got through all that was written before it: the mount's window.
@@ -30,7 +30,8 @@ fn slowed<T>(host: &Host, work: impl FnOnce() -> T) -> T {
 
 #[test]
 fn a_slow_brick_is_seen_and_leaves_where_there_is_a_limit() {
-    let r = Replica::two_and_witness();
+    let hosts = ["server1", "server2", "server3", "client"];
+    let r = Replica::of(Cluster::of(&hosts).beside_others(), 2);
     r.mount("client");
     r.settled();
     let slow = r.follower();
