@@ -42,21 +42,8 @@ const MOST_BYTES: usize = 450;
 
 fn file(number: u64) -> Attr {
     let time = Timestamp { secs: 1, nanos: 0 };
-    Attr {
-        id: InodeId { term: Term(1), index: Index(number) },
-        kind: FileKind::File,
-        mode: 0o644,
-        nlink: 1,
-        uid: 0,
-        gid: 0,
-        rdev: 0,
-        size: 0,
-        blocks: 0,
-        atime: time,
-        mtime: time,
-        ctime: time,
-        version: Index(1),
-    }
+    let id = InodeId { term: Term(1), index: Index(number) };
+    Attr::new(id, FileKind::File, 0o644, time, Index(1))
 }
 
 #[test]

@@ -48,6 +48,15 @@ pub struct Attr {
     /// Index of the last record that changed this inode (data, attributes, or a directory's entries).
     pub version: Index,
 }
+impl Attr {
+    /// One of root's that a record has just made: one name, no data, no blocks, all times the same.
+    #[must_use]
+    pub const fn new(id: InodeId, kind: FileKind, mode: u32, time: Timestamp, version: Index) -> Self {
+        let (nlink, uid, gid, rdev, size, blocks) = (1, 0, 0, 0, 0, 0);
+        let (atime, mtime, ctime) = (time, time, time);
+        Self { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version }
+    }
+}
 layout!(Attr { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version });
 
 /// Absolute values to set; `None` leaves a value as it is.

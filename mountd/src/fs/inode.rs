@@ -272,22 +272,9 @@ mod tests {
     }
 
     fn directory(version: u64, size: u64) -> Attr {
-        let time = rfs_model::Timestamp { secs: 0, nanos: 0 };
-        Attr {
-            id: InodeId::ROOT,
-            kind: FileKind::Dir,
-            mode: 0o755,
-            nlink: 2,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            size,
-            blocks: 0,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            version: Index(version),
-        }
+        let attr =
+            Attr::new(InodeId::ROOT, FileKind::Dir, 0o755, rfs_model::Timestamp::default(), Index(version));
+        Attr { nlink: 2, size, ..attr }
     }
 
     #[test]

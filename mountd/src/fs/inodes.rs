@@ -243,21 +243,7 @@ mod tests {
     /// A file that was last changed at some second.
     fn file(id: InodeId, secs: i64) -> Attr {
         let time = Timestamp { secs, nanos: 0 };
-        Attr {
-            id,
-            kind: FileKind::File,
-            mode: 0o644,
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            size: 0,
-            blocks: 0,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            version: Index(1),
-        }
+        Attr::new(id, FileKind::File, 0o644, time, Index(1))
     }
 
     #[test]

@@ -26,21 +26,7 @@ pub struct Tree {
 
 fn attr(id: InodeId, kind: FileKind, mode: u32, index: u64) -> Attr {
     let time = Timestamp { secs: 1_000_000 + index as i64, nanos: 7 };
-    Attr {
-        id,
-        kind,
-        mode,
-        nlink: 1,
-        uid: 0,
-        gid: 0,
-        rdev: 0,
-        size: 0,
-        blocks: 0,
-        atime: time,
-        mtime: time,
-        ctime: time,
-        version: Index(index),
-    }
+    Attr::new(id, kind, mode, time, Index(index))
 }
 
 impl Default for Tree {

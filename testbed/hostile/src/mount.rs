@@ -177,23 +177,8 @@ impl Mount {
 fn attr(source: &mut Source<'_>, id: InodeId) -> Attr {
     let time = Timestamp { secs: source.number(1) as i64, nanos: source.small(1) };
     let (kind, size) = (ops::kind(source), source.number(1));
-    let (uid, gid, rdev, blocks, nlink) = (0, 0, 0, source.number(8), source.small(1));
-    let version = source.index(Index(3));
-    Attr {
-        id,
-        kind,
-        mode: 0o644,
-        nlink,
-        uid,
-        gid,
-        rdev,
-        size,
-        blocks,
-        atime: time,
-        mtime: time,
-        ctime: time,
-        version,
-    }
+    let (blocks, nlink, version) = (source.number(8), source.small(1), source.index(Index(3)));
+    Attr { nlink, size, blocks, ..Attr::new(id, kind, 0o644, time, version) }
 }
 
 fn message(source: &mut Source<'_>, last: Seq, known: &[InodeId]) -> ToMount {

@@ -273,21 +273,7 @@ mod tests {
     fn entry(n: u64, nlink: u32) -> DirEntry {
         let time = Timestamp { secs: 0, nanos: 0 };
         let id = InodeId { term: Term(1), index: Index(n) };
-        let attr = Attr {
-            id,
-            kind: FileKind::File,
-            mode: 0o644,
-            nlink,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            size: 0,
-            blocks: 0,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            version: Index(1),
-        };
+        let attr = Attr { nlink, ..Attr::new(id, FileKind::File, 0o644, time, Index(1)) };
         DirEntry { name: name(n), id, kind: FileKind::File, attr: Some(attr) }
     }
 
