@@ -67,8 +67,13 @@ pub fn testload() -> &'static Path {
 pub fn clock_jump() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        build(&["-p", "rfs-cluster", "--example", "clock_jump"]);
-        profile_folder().join("examples/libclock_jump.so")
+        let (built, library) = (profile_folder(), profile_folder().join("examples/libclock_jump.so"));
+        // Whoever says that the programs are there has built it with them.
+        let given = env::var_os("RFS_BIN").is_some_and(|folder| Path::new(&folder) == built);
+        if !given || !library.is_file() {
+            build(&["-p", "rfs-cluster", "--example", "clock_jump"]);
+        }
+        library
     })
 }
 

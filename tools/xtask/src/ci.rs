@@ -52,6 +52,10 @@ pub fn test(rest: &[String]) -> Result<()> {
         return run(test(cargo()).args(["test", "--workspace"]).args(rest));
     }
     run(cargo().args(["test", "--workspace", "--no-run"]))?;
+    // What hosts get, of the same variants: tests would have others built, and all that those depend on.
+    let programs = ["build", "--workspace", "--bins", "--tests", "--example", "clock_jump"];
+    run(cargo().args(programs))?;
+    let built = target_dir()?.join("debug");
     let log = target_dir()?.join("computing-tests.log");
     let out = File::create(&log).with_context(|| log.display().to_string())?;
     // Always the whole workspace: of some of its packages alone, cargo would build other variants.
@@ -65,7 +69,7 @@ pub fn test(rest: &[String]) -> Result<()> {
     let mut computing = computing.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
     let mut on_hosts = test(cargo());
     on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(with_hosts));
-    on_hosts.env("RUST_TEST_THREADS", CLUSTERS.to_string());
+    on_hosts.env("RUST_TEST_THREADS", CLUSTERS.to_string()).env("RFS_BIN", built);
     let on_hosts = run(&mut on_hosts);
     let computed = computing.wait().context("cargo test")?;
     std::io::copy(&mut File::open(&log)?, &mut std::io::stderr())?;
