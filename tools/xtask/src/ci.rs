@@ -32,7 +32,7 @@ const ON_HOSTS: [&str; 6] =
     ["rfs-benches", "rfs-cluster", "rfs-chaos", "rfs-posix", "rfs-powercut", "rfs-rot"];
 
 /// How many of their clusters live at once: on two processors these were idle for most of the time with two; with four it takes
-/// longer than with three.
+/// as long as with three.
 const CLUSTERS: usize = 3;
 
 /// `cargo test`, one profile. `--full` sets `RFS_FULL`, with which the tests take their long forms; what else is said is handed
