@@ -1,19 +1,18 @@
-//! Explores the models of the replication rules, and hunts for what breaks without each rule.
+//! Explores the models of the rules, and hunts for what breaks without each of them.
 
+mod catalogue;
 mod watch;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use rfs_checker::model::Model;
-use rfs_checker::models::{MODELS, Named, named};
-use rfs_checker::mutants::{MUTANTS, Mutant};
-use rfs_checker::report::{Explored, Hunted, MODELS_HEAD, MUTANTS_HEAD};
-use rfs_checker::rules::rule;
+use rfs_checker::report::{Explored, Hunted, MUTANTS_HEAD};
 use rfs_checker::search::{Found, Options};
 
-/// The explicit-state model of the replication rules
+use crate::catalogue::{Model, Mutant};
+
+/// The explicit-state models of the rules
 #[derive(Parser)]
 #[command(name = "cargo xtask model")]
 struct Args {
@@ -46,7 +45,7 @@ struct Args {
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
     if args.list {
-        list();
+        list()?;
         return Ok(ExitCode::SUCCESS);
     }
     let hunts = args.mutants || !args.mutant.is_empty();
@@ -54,31 +53,28 @@ fn main() -> Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn list() {
-    for model in MODELS {
-        println!("{:<28} {}", model.name, model.about);
+fn list() -> Result<()> {
+    for model in Model::choose(&[])? {
+        println!("{:<28} {}", model.name(), model.about());
     }
     println!();
-    for mutant in MUTANTS {
-        let says = rule(mutant.rule).map_or("", |rule| rule.says);
-        println!("{:<28} {says}", mutant.rule);
+    for mutant in Mutant::choose(&[])? {
+        println!("{:<28} {}", mutant.rule(), mutant.says());
     }
+    Ok(())
 }
 
 fn explore(args: &Args) -> Result<bool> {
-    let chosen: Vec<&Named> = match &args.model[..] {
-        [] => MODELS.iter().collect(),
-        names => names.iter().map(|name| find_model(name)).collect::<Result<_>>()?,
-    };
-    if !args.json {
-        println!("{MODELS_HEAD}");
-    }
-    let mut all = Vec::new();
-    for model in chosen {
-        let options = Options { threads: args.threads, live: model.live && !args.full, limit: args.limit };
-        let (found, bounds) = run(model.name, &model.model(args.full), options);
-        let explored = Explored::new(model.name, bounds, &found);
+    let options = Options { threads: args.threads, limit: args.limit };
+    let (mut all, mut head) = (Vec::new(), "");
+    for model in Model::choose(&args.model)? {
+        let (limits, found) = model.explore(args.full, options);
+        let explored = Explored::new(model.name(), limits, &found);
         if !args.json {
+            if head != limits.head() {
+                head = limits.head();
+                println!("{head}");
+            }
             println!("{}", explored.line());
             tell(&found);
         }
@@ -94,22 +90,18 @@ fn explore(args: &Args) -> Result<bool> {
 }
 
 fn hunt(args: &Args) -> Result<bool> {
-    let chosen: Vec<&Mutant> = match &args.mutant[..] {
-        [] => MUTANTS.iter().collect(),
-        names => names.iter().map(|name| find_mutant(name)).collect::<Result<_>>()?,
-    };
     if !args.json {
         println!("{MUTANTS_HEAD}");
     }
+    let options = Options { threads: 1, limit: args.limit };
     let mut all = Vec::new();
-    for mutant in chosen {
-        let options = Options { threads: 1, live: mutant.live, limit: args.limit };
-        let (found, bounds) = run(mutant.rule, &mutant.model(), options);
-        let hunted = Hunted::new(mutant, bounds, &found);
+    for mutant in Mutant::choose(&args.mutant)? {
+        let (limits, found) = mutant.hunt(options);
+        let hunted = Hunted::new(mutant.rule(), mutant.model(), mutant.spare(), limits, &found);
         if !args.json {
             println!("{}", hunted.line());
             if !args.mutants {
-                mutant.spare.inspect(|why| println!("  {why}"));
+                mutant.spare().inspect(|why| println!("  {why}"));
                 tell(&found);
             }
         }
@@ -121,24 +113,7 @@ fn hunt(args: &Args) -> Result<bool> {
     Ok(all.iter().all(|one| one.ok))
 }
 
-fn find_model(name: &str) -> Result<&'static Named> {
-    named(name).with_context(|| format!("there is no model {name}: see --list"))
-}
-
-fn find_mutant(name: &str) -> Result<&'static Mutant> {
-    let found = MUTANTS.iter().find(|mutant| mutant.rule == name);
-    found.with_context(|| format!("there is no rule {name}: see --list"))
-}
-
-fn run(name: &str, model: &Model, options: Options) -> (Found, rfs_checker::model::Bounds) {
-    (watch::search(name, model, options), model.bounds)
-}
-
 /// The counterexample.
 fn tell(found: &Found) {
-    let Some(violation) = &found.violation else { return };
-    for (number, (action, state)) in violation.trace.iter().enumerate() {
-        println!("{:>4}. {action}\n{state}", number + 1);
-    }
-    println!("      {}", violation.broken);
+    found.violation.iter().for_each(|violation| println!("{violation}"));
 }

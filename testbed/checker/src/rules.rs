@@ -6,7 +6,7 @@ pub struct Rule {
     pub name: &'static str,
     /// What it says.
     pub says: &'static str,
-    /// Where engine/core keeps it: file and function.
+    /// Where engine/core keeps it: file and function. Empty: nowhere yet.
     pub code: &'static str,
 }
 
@@ -36,11 +36,19 @@ macro_rules! rules {
         }
 
         /// In the order of the protocol.
-        pub const RULES: &[Rule] = &[
-            $(Rule { name: stringify!($name), says: $says, code: $code },)*
+        pub const RULES: &[$crate::rules::Rule] = &[
+            $($crate::rules::Rule { name: stringify!($name), says: $says, code: $code },)*
         ];
+
+        /// The rule of that name.
+        #[must_use]
+        pub fn rule(name: &str) -> Option<&'static $crate::rules::Rule> {
+            RULES.iter().find(|rule| rule.name == name)
+        }
     };
 }
+
+pub(crate) use rules;
 
 rules! {
     witness_commits_nothing: "a commit quorum is of bricks of S; the witness does not count",
@@ -152,10 +160,4 @@ rules! {
         "vote::judge";
     blank_starts_as_learner: "a brick with a new disk counts again under a committed configuration without it",
         "suspect::regain_trust";
-}
-
-/// The rule of that name.
-#[must_use]
-pub fn rule(name: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.name == name)
 }

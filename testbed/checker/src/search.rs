@@ -1,15 +1,12 @@
 //! Breadth first, level by level: the first violation is found by a shortest way.
 
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::fingerprint;
-use crate::live;
-use crate::model::Model;
-use crate::state::State;
-use crate::step::{self, Action, Broken, Step};
-use crate::symmetry::Symmetry;
+use crate::protocol::{Protocol, StepOf};
 use crate::visited::{Id, Visited};
 
 /// States that a thread takes at once.
@@ -20,8 +17,6 @@ const PORTION: usize = 256;
 pub struct Options {
     /// With one, the figures of a search that ends early are the same each time.
     pub threads: usize,
-    /// Ask of each state whether it can go on.
-    pub live: bool,
     /// Give up after so many states.
     pub limit: usize,
 }
@@ -47,52 +42,52 @@ pub struct Found {
     pub took: Duration,
 }
 
-/// A shortest way to what must never be.
-#[derive(Debug)]
+/// A shortest way to what must never be, as people read it.
 pub struct Violation {
-    pub broken: Broken,
-    pub trace: Vec<(Action, Box<State>)>,
+    pub broken: String,
+    /// Steps, and the states that they led to.
+    pub trace: Vec<(String, String)>,
 }
 
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self}")
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (action, state)) in self.trace.iter().enumerate() {
+            writeln!(f, "{:>4}. {action}\n{state}", number + 1)?;
+        }
+        write!(f, "      {}", self.broken)
     }
 }
 
-struct Search<'a> {
-    model: &'a Model,
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
+    }
+}
+
+/// The state before, the last step and what is wrong.
+type Last<P> = (Id, <P as Protocol>::Action, <P as Protocol>::Broken);
+
+type Frontier<P> = Vec<(Id, <P as Protocol>::State)>;
+
+struct Search<'a, P: Protocol> {
+    protocol: &'a P,
     options: Options,
-    symmetry: Symmetry,
     visited: Visited,
     transitions: AtomicU64,
     stop: AtomicBool,
-    /// The state before, the last step and what is wrong.
-    broken: Mutex<Option<(Id, Action, Broken)>>,
+    broken: Mutex<Option<Last<P>>>,
     progress: &'a Progress,
 }
 
-type Frontier = Vec<(Id, State)>;
-
 /// Explores everything within the bounds, or up to the first violation.
-///
-/// # Panics
-/// When the bounds ask for more than a state can hold.
-pub fn search(model: &Model, options: Options, progress: &Progress) -> Found {
-    assert!(usize::from(model.bounds.log) + 2 <= crate::state::LOG, "no room for so many records");
-    assert!(model.bounds.terms <= 12, "no room for so many terms");
+pub fn search<P: Protocol>(protocol: &P, options: Options, progress: &Progress) -> Found {
     let begun = Instant::now();
-    let symmetry = Symmetry::new(model.shape.bricks, model.shape.seats);
     let (visited, broken) = (Visited::default(), Mutex::new(None));
     let (transitions, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let search = Search { model, options, symmetry, visited, transitions, stop, broken, progress };
-    let first = search.symmetry.canonical(&State::genesis(
-        model.shape.bricks,
-        model.shape.seats,
-        model.shape.growing,
-    ));
+    let search = Search { protocol, options, visited, transitions, stop, broken, progress };
+    let first = protocol.canonical(&protocol.genesis());
     let id = search.visited.insert(fingerprint::of(&first), None);
-    let mut frontier: Frontier = id.into_iter().map(|id| (id, first)).collect();
+    let mut frontier: Frontier<P> = id.into_iter().map(|id| (id, first)).collect();
     let mut depth = 0;
     while !search.stop.load(Relaxed) {
         let next = search.level(&frontier);
@@ -106,8 +101,8 @@ pub fn search(model: &Model, options: Options, progress: &Progress) -> Found {
     search.report(depth, begun)
 }
 
-impl Search<'_> {
-    fn level(&self, frontier: &Frontier) -> Frontier {
+impl<P: Protocol> Search<'_, P> {
+    fn level(&self, frontier: &Frontier<P>) -> Frontier<P> {
         let taken = AtomicUsize::new(0);
         let work = || {
             let mut next = Vec::new();
@@ -130,16 +125,16 @@ impl Search<'_> {
         })
     }
 
-    fn expand(&self, id: Id, state: &State, steps: &mut Vec<Step>, next: &mut Frontier) {
-        step::all(self.model, state, steps);
+    fn expand(&self, id: Id, state: &P::State, steps: &mut Vec<StepOf<P>>, next: &mut Frontier<P>) {
+        self.protocol.steps(state, steps);
         self.transitions.fetch_add(steps.len() as u64, Relaxed);
         for step in steps {
             if self.stop.load(Relaxed) {
                 return;
             }
-            let to = self.symmetry.canonical(&step.to);
+            let to = self.protocol.canonical(&step.to);
             let new = self.visited.insert(fingerprint::of(&to), Some(id));
-            let broken = step.broken.or_else(|| new.and_then(|_| self.problem(&to)));
+            let broken = step.broken.or_else(|| new.and_then(|_| self.protocol.problem(&to)));
             if let Some(broken) = broken {
                 return self.end(Some((id, step.action, broken)));
             }
@@ -152,12 +147,7 @@ impl Search<'_> {
         }
     }
 
-    fn problem(&self, state: &State) -> Option<Broken> {
-        let stuck = || (self.options.live && !live::goes_on(self.model, state)).then_some(Broken::Stuck);
-        step::check(self.model, state).or_else(stuck)
-    }
-
-    fn end(&self, broken: Option<(Id, Action, Broken)>) {
+    fn end(&self, broken: Option<Last<P>>) {
         self.stop.store(true, Relaxed);
         let mut first = self.broken.lock().expect("no thread panics with it");
         *first = first.take().or(broken);
@@ -176,27 +166,29 @@ impl Search<'_> {
     }
 
     /// Walks the way again, with the names that the first state gave.
-    fn trace(&self, to: Id, last: Action, broken: Broken) -> Violation {
-        let mut state =
-            State::genesis(self.model.shape.bricks, self.model.shape.seats, self.model.shape.growing);
+    fn trace(&self, to: Id, last: P::Action, broken: P::Broken) -> Violation {
+        let mut state = self.protocol.genesis();
         let mut trace = Vec::new();
         let mut steps = Vec::new();
         for print in self.visited.way(to).into_iter().skip(1) {
-            step::all(self.model, &state, &mut steps);
+            self.protocol.steps(&state, &mut steps);
             let step = steps.iter().find(|step| self.print(&step.to) == print);
             let step = step.expect("the way was walked before");
-            trace.push((step.action, Box::new(step.to)));
+            trace.push((step.action.to_string(), step.to.to_string()));
             state = step.to;
         }
-        step::all(self.model, &state, &mut steps);
-        let same_kind = |step: &&Step| std::mem::discriminant(&step.action) == std::mem::discriminant(&last);
-        let ends = |step: &&Step| step.broken == Some(broken) || self.problem(&step.to) == Some(broken);
+        self.protocol.steps(&state, &mut steps);
+        let same_kind =
+            |step: &&StepOf<P>| std::mem::discriminant(&step.action) == std::mem::discriminant(&last);
+        let ends = |step: &&StepOf<P>| {
+            step.broken == Some(broken) || self.protocol.problem(&step.to) == Some(broken)
+        };
         let step = steps.iter().filter(same_kind).find(ends).expect("the last step breaks it");
-        trace.push((step.action, Box::new(step.to)));
-        Violation { broken, trace }
+        trace.push((step.action.to_string(), step.to.to_string()));
+        Violation { broken: broken.to_string(), trace }
     }
 
-    fn print(&self, state: &State) -> u128 {
-        fingerprint::of(&self.symmetry.canonical(state))
+    fn print(&self, state: &P::State) -> u128 {
+        fingerprint::of(&self.protocol.canonical(state))
     }
 }

@@ -4,19 +4,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rfs_checker::model::Model;
+use rfs_checker::protocol::Protocol;
 use rfs_checker::search::{Found, Options, Progress, search as find};
 
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Searches, and shows how far it is where there is a terminal.
-pub fn search(name: &str, model: &Model, options: Options) -> Found {
+pub fn search<P: Protocol>(name: &str, protocol: &P, options: Options) -> Found {
     let progress = Progress::default();
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a template that is well-formed"));
     let begun = Instant::now();
     let found = std::thread::scope(|scope| {
-        let search = scope.spawn(|| find(model, options, &progress));
+        let search = scope.spawn(|| find(protocol, options, &progress));
         while !search.is_finished() {
             bar.set_message(figures(name, &progress, begun));
             bar.tick();

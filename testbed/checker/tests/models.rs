@@ -1,6 +1,7 @@
 //! The small bounds of every model hold, and are as large as they were.
 
 use rfs_checker::models::MODELS;
+use rfs_checker::replication::Replication;
 use rfs_checker::search::{Options, Progress, search};
 
 /// A change of these is a change of the model: `docs/testing/model.md` has them too.
@@ -24,8 +25,8 @@ const STATES: &[(&str, usize)] = &[
 fn every_state_within_the_small_bounds_keeps_the_promises() {
     let mut states = Vec::new();
     for named in MODELS {
-        let options = Options { threads: 2, live: named.live, limit: usize::MAX };
-        let found = search(&named.model(false), options, &Progress::default());
+        let options = Options { threads: 2, limit: usize::MAX };
+        let found = search(&Replication::new(named.model(false), named.live), options, &Progress::default());
         assert!(found.violation.is_none(), "{}: {:?}", named.name, found.violation);
         assert!(found.complete);
         states.push((named.name, found.states));

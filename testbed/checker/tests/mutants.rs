@@ -1,6 +1,7 @@
 //! Without any one rule something breaks, or it is said why not.
 
 use rfs_checker::mutants::MUTANTS;
+use rfs_checker::replication::Replication;
 use rfs_checker::rules::RULES;
 use rfs_checker::search::{Options, Progress, search};
 
@@ -14,8 +15,8 @@ fn every_rule_has_a_mutant() {
 #[test]
 fn every_mutant_is_caught() {
     for mutant in MUTANTS {
-        let options = Options { threads: 1, live: mutant.live, limit: usize::MAX };
-        let found = search(&mutant.model(), options, &Progress::default());
+        let options = Options { threads: 1, limit: usize::MAX };
+        let found = search(&Replication::new(mutant.model(), mutant.live), options, &Progress::default());
         let caught = found.violation.is_some();
         assert_eq!(caught, mutant.spare.is_none(), "{}: {} states", mutant.rule, found.states);
     }

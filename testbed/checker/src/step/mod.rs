@@ -80,12 +80,7 @@ pub enum Broken {
 }
 
 /// A step that can be taken.
-#[derive(Clone, Copy)]
-pub struct Step {
-    pub action: Action,
-    pub to: State,
-    pub broken: Option<Broken>,
-}
+pub type Step = crate::protocol::Step<State, Action, Broken>;
 
 /// Collects the steps out of one state.
 pub struct Steps<'a> {
