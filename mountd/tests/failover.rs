@@ -41,6 +41,7 @@ fn mounted<T: Future<Output = ()>>(
         entry_ttl: ttl,
         absent_ttl: Duration::ZERO,
         cache_listings: false,
+        leases: true,
         direct_io: false,
         inodes: 0,
     };

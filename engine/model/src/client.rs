@@ -42,7 +42,8 @@ layout!(WantAttr { mode, uid, gid, size, atime, mtime });
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// A new inode. `mode` is what the program asked for, before `umask` (which a default ACL of the parent overrides).
-    /// `as_id` is nil at first; a mount that sends the request again names the identity it was told, which must not change.
+    /// `as_id` is nil, or an identity that the mount was given to spare ([`Done::spare`]); a mount that sends the request again
+    /// names the identity it was told, which must not change.
     Make {
         parent: InodeId,
         name: Bytes,
@@ -118,6 +119,13 @@ pub enum Mutation {
         id: InodeId,
         owner: u64,
     },
+    /// The lease on the names in a directory, for a mount that knows them all: it is had only if nothing has changed there since
+    /// this version. While it is had, changes by other sessions wait; it is given back by [`Mutation::Unlock`], whose owner is
+    /// [`LEASE`](crate::op::LEASE).
+    Lease {
+        id: InodeId,
+        version: Index,
+    },
     /// Nothing. A mount that sends its window again puts this in the place of a request that was answered with a refusal
     /// and that it has not let go of yet: the number stays used, and the request is not judged a second time.
     Void {},
@@ -149,6 +157,7 @@ tagged!(Mutation, "a mutation", {
     11 => Lock { id, owner, range },
     12 => Unlock { id, owner },
     13 => Void {},
+    14 => Lease { id, version },
 });
 
 /// A request that changes nothing.
@@ -221,6 +230,9 @@ pub enum Query {
     ReadIndex {
         id: InodeId,
     },
+    /// Nothing is asked, but whether there is a leader: a mount may believe in the leases that it has for
+    /// [`BELIEF_MS`](crate::limits::BELIEF_MS) since it sent this. Answer: [`Answer::Done`].
+    Renew {},
 }
 tagged!(Query, "a query", {
     1 => Lookup { parent, name },
@@ -237,6 +249,7 @@ tagged!(Query, "a query", {
     12 => GetLock { id, owner, range },
     13 => Sync { seq },
     14 => ReadIndex { id },
+    15 => Renew {},
 });
 
 /// Mount to brick.
@@ -271,8 +284,11 @@ pub struct Done {
     pub dir: Option<Attr>,
     /// The same of a rename's second one.
     pub to_dir: Option<Attr>,
+    /// The identity that the request's record could have given to an inode, and did not. It is this mount's, for a file that it
+    /// makes by [`Mutation::Make`]'s `as_id`. Nil: none.
+    pub spare: InodeId,
 }
-layout!(Done { id, offset, attr, dir, to_dir });
+layout!(Done { id, offset, attr, dir, to_dir, spare });
 
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -385,6 +401,10 @@ pub enum ToMount {
     LockFreed {
         id: InodeId,
     },
+    /// Somebody waits for this mount's lease on the directory: it is to be given back, behind all that was done in its name.
+    Recall {
+        id: InodeId,
+    },
     /// Every 250 ms when nothing else is sent.
     Beat,
     /// This brick does not lead any more: attach elsewhere. What is unanswered is to be sent again there.
@@ -405,4 +425,5 @@ tagged!(ToMount, "a message to a mount", {
     8 => Beat {},
     9 => NotLeader {},
     10 => Dismissed { why },
+    11 => Recall { id },
 });

@@ -26,6 +26,8 @@ pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 pub const WINDOW_OPS: usize = 8192;
 /// Results that a session table keeps for each session at the most.
 pub const SESSION_RESULTS: usize = 16384;
+/// How long a mount believes in a lease after it has sent a question that was answered, milliseconds.
+pub const BELIEF_MS: u64 = 1000;
 /// Bricks of one replica set at the most.
 pub const BRICKS: usize = 4;
 /// Sessions of one volume at the most.

@@ -37,6 +37,9 @@ pub struct LockOwner {
 }
 layout!(LockOwner { session, owner });
 
+/// The owner of a lock on a directory that is a lease on the names in it: while a session holds it, no other changes one.
+pub const LEASE: u64 = u64::MAX;
+
 /// A lock or the freeing of one: bytes `start ..= end` (`end` = `u64::MAX` means to the end of the file).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LockRange {

@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rfs_model::client::{Answer, Mutation, Query, SetTime, Statfs, WantAttr};
-use rfs_model::{Attr, InodeId};
+use rfs_model::{Attr, InodeId, Timestamp};
 
-use super::{Entry, Fs, Inode};
+use super::{Entry, Fs};
 use crate::session::Failure;
-
-/// How long the kernel may believe the root's attributes at the most.
-const ROOT_TTL: Duration = Duration::from_secs(1);
 
 impl Fs {
     /// # Errors
@@ -70,7 +67,10 @@ impl Fs {
     /// [`Failure`].
     pub async fn getattr(self: Rc<Self>, number: u64) -> Result<(Attr, Duration), Failure> {
         let inode = self.inode(number)?;
-        let (moment, ttl, doubts) = (self.moment(), self.attr_ttl(&inode), inode.doubts());
+        if inode.is_bearing() {
+            self.client.settled(inode.last_write()).await?;
+        }
+        let (moment, ttl, doubts) = (self.moment(), self.shared.attr_ttl_of(inode.id), inode.doubts());
         if let Some(known) = inode.told(moment, ttl) {
             return Ok(known);
         }
@@ -78,16 +78,10 @@ impl Fs {
             Answer::Attr { attr } => {
                 inode.tell_firmly(attr, moment, doubts);
                 inode.size_told(attr.size);
-                Ok((attr, self.attr_ttl(&inode)))
+                Ok((attr, self.shared.attr_ttl_of(inode.id)))
             }
             _ => Err(Failure::Nonsense),
         }
-    }
-
-    /// Who looks at a mount's root wants to know whether it lives.
-    fn attr_ttl(&self, inode: &Inode) -> Duration {
-        let ttl = self.shared.attr_ttl();
-        if inode.id == InodeId::ROOT { ttl.min(ROOT_TTL) } else { ttl }
     }
 
     /// # Errors
@@ -100,11 +94,14 @@ impl Fs {
         let inode = self.inode(number)?;
         if want.size.is_some() {
             want.mtime.get_or_insert(SetTime::Now);
+            inode.grown_up();
         }
         if want == WantAttr::default() {
             return self.getattr(number).await;
         }
         inode.attributes_unknown();
+        // What is made there may inherit something else from now on.
+        self.shared.leases().give_back(inode.id);
         let done = self.mutate(Mutation::SetAttr { id: inode.id, want }).await?;
         inode.attributes_unknown();
         match done.attr {
@@ -134,4 +131,18 @@ impl Fs {
             _ => Err(Failure::Nonsense),
         }
     }
+}
+
+/// What a change makes of attributes, for a program to see until the leader tells.
+pub(super) fn changed_by(attr: &mut Attr, want: &WantAttr, now: Timestamp) {
+    let time = |want: SetTime| match want {
+        SetTime::Now => now,
+        SetTime::At { time } => time,
+    };
+    attr.mode = want.mode.map_or(attr.mode, |mode| mode & 0o7777);
+    attr.uid = want.uid.unwrap_or(attr.uid);
+    attr.gid = want.gid.unwrap_or(attr.gid);
+    attr.atime = want.atime.map_or(attr.atime, time);
+    attr.mtime = want.mtime.map_or(attr.mtime, time);
+    attr.ctime = now;
 }

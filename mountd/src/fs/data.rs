@@ -30,7 +30,7 @@ impl Fs {
     pub async fn flush(self: Rc<Self>, handle: u64, lock_owner: u64) -> Result<(), Failure> {
         let file = self.file(handle)?;
         let unlocked = self.unlock_all(&file.inode, lock_owner).await;
-        if file.writes() {
+        if file.writes() || file.inode.is_unconfirmed() {
             self.client.settled(file.inode.last_write()).await?;
         }
         file.tell_closer()?;

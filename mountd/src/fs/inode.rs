@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rfs_model::attr::FileKind;
+use rfs_model::limits::BELIEF_MS;
 use rfs_model::{Attr, Index, InodeId, Seq};
 
 use super::lost::Losses;
@@ -33,7 +34,7 @@ struct Told {
 pub struct Inode {
     pub number: u64,
     pub id: InodeId,
-    /// This session's newest write to it; 0: none.
+    /// This session's newest write to it, or of a directory, file made in it ahead of the leader; 0: none.
     last_write: AtomicU64,
     /// Bit n: it certainly has no `ASKED_OFTEN[n]`.
     absent: AtomicU8,
@@ -55,6 +56,16 @@ pub struct Inode {
     listed: AtomicBool,
     /// Of a directory: its attributes.
     told: Mutex<Option<Box<Told>>>,
+    /// The kernel is about to look at what it has just been told, once.
+    looked_at: AtomicBool,
+    /// This mount has made it ahead of the leader, and the leader has yet to confirm that.
+    unconfirmed: AtomicBool,
+    /// When, milliseconds.
+    born_at: AtomicU64,
+    /// What this mount has made of it, until it is closed.
+    newborn: Mutex<Option<Box<Attr>>>,
+    /// Of a directory: files in it that are not confirmed.
+    births: AtomicU32,
     /// Writes to it that had returned and did not come to be.
     pub(super) lost: Losses,
     /// Owners that may hold locks on it by this session.
@@ -78,6 +89,11 @@ impl Inode {
             misplaced: AtomicBool::default(),
             listed: AtomicBool::default(),
             told: Mutex::default(),
+            looked_at: AtomicBool::new(true),
+            unconfirmed: AtomicBool::default(),
+            born_at: AtomicU64::default(),
+            newborn: Mutex::default(),
+            births: AtomicU32::default(),
             lost: Losses::default(),
             lockers: Mutex::default(),
         }
@@ -221,6 +237,79 @@ impl Inode {
         let told = told.as_deref().filter(|told| told.firm || told.moment == now)?;
         let left = ttl.saturating_sub(told.at.elapsed());
         (!left.is_zero()).then_some((told.attr, left))
+    }
+
+    /// As [`Inode::told`], where nothing but the directory itself has to be looked at.
+    #[must_use]
+    pub fn told_firmly(&self, ttl: Duration) -> Option<(Attr, Duration)> {
+        let told = self.told.lock().expect("no holder panics");
+        let told = told.as_deref().filter(|told| told.firm && !self.is_bearing())?;
+        let left = ttl.saturating_sub(told.at.elapsed());
+        (!left.is_zero()).then_some((told.attr, left))
+    }
+
+    /// This mount makes it, ahead of the leader, at this time in milliseconds.
+    pub fn born(&self, attr: Attr, now: u64) {
+        self.born_at.store(now, Ordering::Relaxed);
+        self.unconfirmed.store(true, Ordering::Release);
+        *self.newborn.lock().expect("no holder panics") = Some(Box::new(attr));
+        self.looked_at.store(false, Ordering::Release);
+    }
+
+    /// What the kernel was told of it with its birth. It must not keep that, and so asks for it once more before the program's
+    /// open returns, to check permissions. What programs ask for later is the leader's to answer.
+    pub fn first_look(&self) -> Option<Attr> {
+        if self.looked_at.load(Ordering::Acquire) || self.looked_at.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        self.newborn.lock().expect("no holder panics").as_deref().copied()
+    }
+
+    /// The leader has made it, or has not.
+    pub fn confirmed(&self) {
+        self.unconfirmed.store(false, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed.load(Ordering::Acquire)
+    }
+
+    /// Whether it may be another mount's by now: not confirmed, and no lease in the name of which it was made is believed in any
+    /// more. Programs have to wait for the leader then.
+    #[must_use]
+    pub fn is_in_doubt(&self, now: impl FnOnce() -> u64) -> bool {
+        self.is_unconfirmed() && now().saturating_sub(self.born_at.load(Ordering::Relaxed)) >= BELIEF_MS
+    }
+
+    /// Changes what is known of a file that this mount has made, and whose size is what it has written since.
+    pub fn raised(&self, change: impl FnOnce(&mut Attr)) -> Option<Attr> {
+        let mut newborn = self.newborn.lock().expect("no holder panics");
+        let attr = newborn.as_deref_mut()?;
+        change(attr);
+        attr.size = self.least_size();
+        attr.blocks = attr.size.div_ceil(4096) * 8;
+        Some(*attr)
+    }
+
+    /// What is known of it may not be all.
+    pub fn grown_up(&self) {
+        self.newborn.lock().expect("no holder panics").take();
+    }
+
+    /// A file is made in the directory, ahead of the leader.
+    pub fn bears(&self) {
+        self.births.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub fn bore(&self) {
+        self.births.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether files in the directory are not confirmed: its attributes are not known before.
+    #[must_use]
+    pub fn is_bearing(&self) -> bool {
+        self.births.load(Ordering::Acquire) > 0
     }
 
     /// A directory is opened. Whether the kernel may keep the listing that it has; if not, it begins a new one.

@@ -8,6 +8,7 @@ use rfs_model::attr::FileKind;
 use rfs_model::client::{Done, Mutation};
 use rfs_model::{Attr, InodeId, Refusal};
 
+use super::lease::now_ms;
 use super::{Entry, Fs, Inode, Opened};
 use crate::session::Failure;
 
@@ -38,6 +39,25 @@ pub struct NewNode {
     pub caller: Caller,
 }
 
+impl NewNode {
+    /// As the leader is asked for it; `as_id`: nil, or an identity that is this mount's to give.
+    pub(super) fn asked(&self, parent: InodeId, as_id: InodeId, open: bool) -> Mutation {
+        Mutation::Make {
+            parent,
+            name: self.name.clone(),
+            kind: self.kind,
+            mode: self.mode & 0o7777,
+            umask: self.umask,
+            uid: self.caller.uid,
+            gid: self.caller.gid,
+            rdev: self.rdev,
+            target: self.target.clone(),
+            as_id,
+            open,
+        }
+    }
+}
+
 impl Fs {
     /// Carries out what changes names in these directories. Afterwards the kernel asks for their attributes: the answer has
     /// brought them.
@@ -47,7 +67,9 @@ impl Fs {
         dirs: [&Arc<Inode>; N],
     ) -> Result<Done, Failure> {
         let doubts = dirs.map(|dir| dir.doubts());
+        let asking = self.shared.leases().asking(dirs.map(|dir| dir.id), now_ms());
         let done = self.mutate(op).await;
+        drop(asking);
         let told = done.map_or([None; 2], |done| [done.dir, done.to_dir]);
         for (dir, doubts) in dirs.into_iter().zip(doubts) {
             match told.into_iter().flatten().find(|attr| attr.id == dir.id) {
@@ -58,22 +80,11 @@ impl Fs {
         done
     }
 
-    async fn make_node(&self, node: &NewNode, open: bool) -> Result<Attr, Failure> {
+    async fn make_node(self: &Rc<Self>, node: &NewNode, open: bool) -> Result<Attr, Failure> {
         let parent = self.slot(node.parent, &node.name)?;
-        let op = Mutation::Make {
-            parent: parent.id,
-            name: node.name.clone(),
-            kind: node.kind,
-            mode: node.mode & 0o7777,
-            umask: node.umask,
-            uid: node.caller.uid,
-            gid: node.caller.gid,
-            rdev: node.rdev,
-            target: node.target.clone(),
-            as_id: InodeId::NIL,
-            open,
-        };
-        let Done { attr, .. } = self.change_names(op, [&parent]).await?;
+        self.about_to_name(&parent, &node.name);
+        let Done { attr, .. } =
+            self.change_names(node.asked(parent.id, InodeId::NIL, open), [&parent]).await?;
         attr.ok_or(Failure::Nonsense)
     }
 
@@ -83,6 +94,9 @@ impl Fs {
         let attr = self.make_node(&node, false).await?;
         let (entry, inode) = self.entry(node.parent, node.name, attr)?;
         inode.found_lacking(b"security.capability");
+        if attr.kind == FileKind::Dir && self.shared.options().leases {
+            self.shared.leases().made(&attr);
+        }
         Ok(entry)
     }
 
@@ -113,7 +127,7 @@ impl Fs {
         let (entry, inode) = self.entry(node.parent, node.name, attr)?;
         inode.found_lacking(b"security.capability");
         inode.pages_are_of(attr.version);
-        let opened = self.hand_out(inode, flags, false);
+        let opened = self.shared.hand_out(inode, flags, false);
         Ok((entry, opened))
     }
 
@@ -134,6 +148,7 @@ impl Fs {
     /// [`Failure`].
     pub async fn link(self: Rc<Self>, number: u64, parent: u64, name: Bytes) -> Result<Entry, Failure> {
         let (inode, dir) = (self.inode(number)?, self.slot(parent, &name)?);
+        self.shared.leases().naming(dir.id, &name);
         let op = Mutation::Link { id: inode.id, parent: dir.id, name: name.clone() };
         let done = self.change_names(op, [&dir]).await?;
         let attr = done.attr.ok_or(Failure::Nonsense)?;

@@ -10,6 +10,7 @@ mod dirs;
 mod handles;
 mod inode;
 mod inodes;
+mod lease;
 mod locks;
 mod lost;
 mod make;
@@ -89,6 +90,9 @@ impl Fs {
         let touched = Touched::by(&op);
         let done = self.client.mutate(op).await;
         self.shared.ahead().changing(&touched);
+        if let Ok(done) = &done {
+            self.shared.leases().spare(done.spare);
+        }
         done
     }
 
@@ -125,9 +129,11 @@ impl Fs {
     /// What the session says unasked. `shared` may be in use on other threads.
     pub fn pushed(shared: &Shared, push: Push) {
         match push {
+            Push::Recall(dir) => shared.leases().give_back(dir),
             Push::Changes(changes) => changes.into_iter().for_each(|change| changed(shared, change)),
             Push::Lost => {
                 shared.set_trusted(false);
+                shared.leases().lost();
                 shared.ahead().drop_all();
                 shared.inodes().doubt_all(false);
                 shared.invalidate(Invalidation::All);
@@ -136,6 +142,7 @@ impl Fs {
             Push::Down(down) => shared.set_down(down),
             Push::Expired => {
                 shared.next_epoch();
+                shared.leases().expired();
                 shared.ahead().drop_all();
                 shared.inodes().doubt_all(true);
                 shared.invalidate(Invalidation::All);
@@ -147,10 +154,12 @@ impl Fs {
 fn changed(shared: &Shared, change: Change) {
     shared.count_change();
     shared.ahead().news(&change);
+    shared.leases().news(&change);
     match change {
         Change::Inode { id, offset, len } => {
             let Some(inode) = shared.inodes().by_id(id) else { return };
             // A write or an allocation has a range; what else changes attributes has none, or goes to the end.
+            inode.grown_up();
             if len == 0 || len == u64::MAX {
                 inode.attributes_unknown();
             }

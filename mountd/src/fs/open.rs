@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rfs_model::Attr;
 use rfs_model::client::{Mutation, SetTime, WantAttr};
-use rfs_model::{Attr, InodeId};
 
 use super::privileges::without_set_id;
 use super::{Caller, Fs, Inode, Invalidation, OpenFile, Shared};
@@ -32,13 +32,32 @@ impl Shared {
         if file.appends() {
             file.inode.appender_left();
         }
+        file.inode.grown_up();
         Ok((file.epoch == self.epoch()).then(|| file.inode.clone()))
+    }
+
+    /// The file is open at the leader, or will be; the kernel gets a handle.
+    ///
+    /// Appends bypass the page cache, since only the leader knows where they end up. So does who reads what is appended to
+    /// here: the kernel takes its own guess where an append has ended for the file's size.
+    pub(super) fn hand_out(&self, inode: Arc<Inode>, flags: i32, keep_pages: bool) -> Opened {
+        let file = OpenFile::new(inode, flags, self.epoch());
+        let direct = flags & libc::O_DIRECT != 0;
+        let appends = file.appends();
+        if appends {
+            file.inode.appender_came();
+        }
+        let bypass_pages = self.options().direct_io || direct || file.inode.size_is_guessed();
+        let handle = self.files().insert(Arc::new(file));
+        Opened { handle, keep_pages, bypass_pages, parallel_writes: direct && !appends }
     }
 
     /// Whether a close of one descriptor, by this owner of locks, has nothing to wait for and nothing to tell.
     #[must_use]
     pub fn closes_at_once(&self, handle: u64, lock_owner: u64) -> bool {
-        let idle = |file: &OpenFile| !file.writes() && !file.inode.may_have_locked(lock_owner);
+        let idle = |file: &OpenFile| {
+            !file.writes() && !file.inode.is_unconfirmed() && !file.inode.may_have_locked(lock_owner)
+        };
         let file = self.files().get(handle);
         file.is_ok_and(|file| file.epoch == self.epoch() && idle(&file) && file.tell_closer().is_ok())
     }
@@ -60,7 +79,7 @@ impl Fs {
             return Err(failure);
         }
         let keep_pages = self.shared.trusted();
-        Ok(self.hand_out(inode, flags, keep_pages))
+        Ok(self.shared.hand_out(inode, flags, keep_pages))
     }
 
     /// As [`Fs::open`], where the same answer brings the kernel the inode's attributes. Nothing may wait for the kernel
@@ -72,7 +91,7 @@ impl Fs {
         caller: Caller,
     ) -> Result<Opened, Failure> {
         let (inode, _) = self.hold(number, flags, caller).await?;
-        Ok(self.hand_out(inode, flags, false))
+        Ok(self.shared.hand_out(inode, flags, false))
     }
 
     /// Opens the file at the leader. Returns its attributes as they were then, but for what a truncation makes of them.
@@ -137,27 +156,21 @@ impl Fs {
         self.mutate(Mutation::SetAttr { id: inode.id, want }).await.map(drop)
     }
 
-    /// The file is open at the leader; the kernel gets a handle.
-    ///
-    /// Appends bypass the page cache, since only the leader knows where they end up. So does who reads what is appended to
-    /// here: the kernel takes its own guess where an append has ended for the file's size.
-    pub(super) fn hand_out(&self, inode: Arc<Inode>, flags: i32, keep_pages: bool) -> Opened {
-        let file = OpenFile::new(inode, flags, self.shared.epoch());
-        let direct = flags & libc::O_DIRECT != 0;
-        let appends = file.appends();
-        if appends {
-            file.inode.appender_came();
-        }
-        let bypass_pages = self.shared.options().direct_io || direct || file.inode.size_is_guessed();
-        let handle = self.shared.files().insert(Arc::new(file));
-        Opened { handle, keep_pages, bypass_pages, parallel_writes: direct && !appends }
-    }
-
     /// Somebody has closed a file a moment ago, in the session of this epoch.
-    pub fn closed(&self, id: InodeId, epoch: u64) {
-        if epoch == self.shared.epoch() {
-            self.client.release(id);
+    pub fn closed(self: &Rc<Self>, inode: Arc<Inode>, epoch: u64) {
+        if epoch != self.shared.epoch() {
+            return;
         }
+        if !inode.is_unconfirmed() {
+            return self.client.release(inode.id);
+        }
+        let fs = self.clone();
+        tokio::task::spawn_local(async move {
+            let settled = fs.client.settled(inode.last_write()).await;
+            if settled.is_ok() && epoch == fs.shared.epoch() {
+                fs.client.release(inode.id);
+            }
+        });
     }
 
     /// The last use of a handle. `flock_owner`: who had locked the whole file with flock(2) through it.
@@ -166,7 +179,7 @@ impl Fs {
     /// [`Failure::BadHandle`].
     pub async fn release(self: Rc<Self>, handle: u64, flock_owner: Option<u64>) -> Result<(), Failure> {
         let Some(inode) = self.shared.close(handle)? else { return Ok(()) };
-        self.client.release(inode.id);
+        self.closed(inode.clone(), self.shared.epoch());
         if let Some(owner) = flock_owner {
             let _ = self.unlock_all(&inode, owner).await;
         }

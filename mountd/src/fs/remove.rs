@@ -21,6 +21,7 @@ impl Fs {
         let place = (parent, name.clone());
         let parent = self.slot(parent, &name)?;
         self.change_names(Mutation::Unlink { parent: parent.id, name, dir }, [&parent]).await?;
+        self.shared.leases().removed(parent.id, &place.1);
         self.shared.inodes().removed(&place);
         Ok(())
     }
@@ -40,6 +41,7 @@ impl Fs {
         }
         let (from_dir, to_dir) = (self.slot(from.0, &from.1)?, self.slot(to.0, &to.1)?);
         let (from_name, to_name) = (from.1.clone(), to.1.clone());
+        self.shared.leases().naming(to_dir.id, &to_name);
         let op = Mutation::Rename { from: from_dir.id, from_name, to: to_dir.id, to_name, flags };
         self.change_names(op, [&from_dir, &to_dir]).await?;
         let mut inodes = self.shared.inodes();
@@ -48,6 +50,7 @@ impl Fs {
             inode.attributes_unknown();
         }
         if flags & libc::RENAME_EXCHANGE == 0 {
+            self.shared.leases().removed(from_dir.id, &from.1);
             inodes.moved(&from, to);
         }
         Ok(())

@@ -6,16 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rfs_model::Attr;
+use rfs_model::{Attr, InodeId};
 use tokio::sync::oneshot;
 
 use super::ahead::Ahead;
+use super::lease::Leases;
 use super::names::Place;
 use super::{Handles, Inode, Inodes, OpenFile};
 use crate::session::Credit;
 
 /// Between two looks for room in the queue to the kernel.
 const QUEUE_LOOK: Duration = Duration::from_millis(1);
+
+/// How long the kernel may believe the root's attributes at the most.
+const ROOT_TTL: Duration = Duration::from_secs(1);
 
 const DEAF: &str =
     "this kernel cannot be asked to forget inodes: the names of those that are not open are dropped instead";
@@ -29,6 +33,8 @@ pub struct Options {
     pub absent_ttl: Duration,
     /// The kernel may keep listings.
     pub cache_listings: bool,
+    /// Files may be made ahead of the leader, in directories that nobody else changes.
+    pub leases: bool,
     /// Every file bypasses the page cache.
     pub direct_io: bool,
     /// Of more inodes than these the kernel is asked to forget some; 0: of none.
@@ -69,6 +75,7 @@ pub struct Shared {
     options: Options,
     inodes: Mutex<Inodes>,
     ahead: Ahead,
+    leases: Leases,
     files: Mutex<Handles<OpenFile>>,
     credit: Arc<Credit>,
     /// Counts sessions.
@@ -96,6 +103,7 @@ impl Shared {
             options,
             credit,
             ahead: Ahead::default(),
+            leases: Leases::default(),
             files: Mutex::default(),
             epoch: AtomicU64::default(),
             trusted: AtomicBool::default(),
@@ -128,6 +136,11 @@ impl Shared {
 
     pub(super) fn ahead(&self) -> &Ahead {
         &self.ahead
+    }
+
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     /// As [`Inodes::remember`]. When there are too many, the kernel is asked to forget some.
@@ -196,6 +209,13 @@ impl Shared {
     #[must_use]
     pub fn attr_ttl(&self) -> Duration {
         if self.trusted() { self.options.attr_ttl } else { Duration::ZERO }
+    }
+
+    /// Who looks at a mount's root wants to know whether it lives.
+    #[must_use]
+    pub fn attr_ttl_of(&self, id: InodeId) -> Duration {
+        let ttl = self.attr_ttl();
+        if id == InodeId::ROOT { ttl.min(ROOT_TTL) } else { ttl }
     }
 
     #[must_use]

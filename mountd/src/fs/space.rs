@@ -14,6 +14,7 @@ impl Fs {
     /// [`Failure`].
     pub async fn allocate(self: Rc<Self>, handle: u64, range: Allocate) -> Result<(), Failure> {
         let file = self.file(handle)?;
+        file.inode.grown_up();
         self.mutate(Mutation::Allocate { id: file.inode.id, range }).await.map(drop)
     }
 

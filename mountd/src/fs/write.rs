@@ -7,7 +7,8 @@ use bytes::Bytes;
 use rfs_model::client::{Answer, Done, Mutation, Query};
 
 use super::ahead::Touched;
-use super::{Fs, Invalidation, OpenFile, Shared};
+use super::lease::now_ms;
+use super::{Fs, Inode, Invalidation, OpenFile, Shared};
 use crate::session::Failure;
 use crate::session::credit::Share;
 use crate::session::window::Waiter;
@@ -26,15 +27,24 @@ pub struct WriteRequest {
     pub strips: bool,
 }
 
-/// A write that may return as soon as it is in the window.
+/// A change of a file that may return as soon as it is in the window: most of them are writes.
 pub struct Quick {
     pub op: Mutation,
     pub credit: Share,
     pub waiter: Waiter,
-    pub file: Arc<OpenFile>,
+    pub inode: Arc<Inode>,
+    /// The session in which it returns.
+    pub epoch: u64,
+    /// The directory, if the file is made in it.
+    pub birth_in: Option<Arc<Inode>>,
 }
 
 impl Quick {
+    #[must_use]
+    pub fn is_birth(&self) -> bool {
+        self.birth_in.is_some()
+    }
+
     #[must_use]
     pub fn data_bytes(&self) -> usize {
         self.op.data_bytes()
@@ -73,18 +83,24 @@ impl WriteRequest {
             return Err(Failure::Expired);
         }
         file.tell_writer()?;
+        if file.inode.is_in_doubt(now_ms) {
+            return Ok(None);
+        }
         if self.must_wait() || shared.is_down() || self.strips && !file.inode.is_unprivileged() {
             return Ok(None);
         }
         let Some(credit) = shared.credit().try_take(self.data.len()) else { return Ok(None) };
         let waiter = self.waiter(shared.clone(), file.clone());
         self.grows(&file);
-        Ok(Some(Quick { op: self.op(&file), credit, waiter, file }))
+        let (op, inode, epoch) = (self.op(&file), file.inode.clone(), file.epoch);
+        Ok(Some(Quick { op, credit, waiter, inode, epoch, birth_in: None }))
     }
 
     /// The write returns without an error: the kernel takes its end for one that the file has.
     fn grows(&self, file: &OpenFile) {
-        if !self.appends() {
+        if self.appends() {
+            file.inode.grown_up();
+        } else {
             file.inode.size_grown(self.offset + self.data.len() as u64);
         }
     }
@@ -95,11 +111,12 @@ impl WriteRequest {
         Box::new(move |result| {
             let number = file.inode.number;
             match result {
-                Ok(Done { offset: at, .. }) if appends && at != offset => {
+                Ok(Done { offset: at, spare, .. }) if appends && at != offset => {
+                    shared.leases().spare(spare);
                     file.inode.append_misplaced();
                     shared.invalidate(Invalidation::Inode { number, offset: 0, len: u64::MAX });
                 }
-                Ok(_) => {}
+                Ok(Done { spare, .. }) => shared.leases().spare(spare),
                 Err(why) => {
                     tracing::error!(
                         "inode {}: {len} bytes at {offset} were not written: {why}",
@@ -115,12 +132,20 @@ impl WriteRequest {
 }
 
 impl Fs {
-    /// Puts a write that has returned already into the window.
-    pub fn submit(self: &Rc<Self>, write: Quick) {
-        let touched = Touched::by(&write.op);
-        let seq = self.client.submit(write.op, write.credit, write.waiter);
-        self.shared.ahead().changing(&touched);
-        write.file.inode.wrote(seq);
+    /// Puts what has returned already into the window.
+    pub fn submit(self: &Rc<Self>, quick: Quick) {
+        let Quick { op, credit, waiter, inode, epoch, birth_in } = quick;
+        if epoch == self.shared.epoch() {
+            let touched = Touched::by(&op);
+            let seq = self.client.submit(op, credit, waiter);
+            self.shared.ahead().changing(&touched);
+            [Some(&inode), birth_in.as_ref()].into_iter().flatten().for_each(|inode| inode.wrote(seq));
+        } else {
+            waiter(Err(Failure::Expired));
+        }
+        if let Some(dir) = birth_in {
+            self.shared.leases().submitted(dir.id);
+        }
     }
 
     /// A write that waits: for room in the window, to be committed (`O_DIRECT`), or to be durable (`O_SYNC`).
@@ -129,6 +154,10 @@ impl Fs {
     /// [`Failure`].
     pub async fn write(self: Rc<Self>, request: WriteRequest) -> Result<(), Failure> {
         let file = self.file(request.handle)?;
+        if file.inode.is_in_doubt(now_ms) {
+            self.client.settled(file.inode.last_write()).await?;
+            file.tell_closer()?;
+        }
         if request.strips {
             self.strip(&file.inode).await?;
         }

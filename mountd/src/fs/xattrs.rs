@@ -98,6 +98,8 @@ impl Fs {
             self.strip_group_id(&inode, caller).await?;
         }
         inode.attributes_unknown();
+        // A default list that is set here is inherited by what is made from now on.
+        self.shared.leases().give_back(inode.id);
         let result = self.mutate(Mutation::SetXattr { id: inode.id, name, value, flags }).await;
         inode.attributes_unknown();
         result.map(drop)

@@ -92,7 +92,8 @@ impl Waiting {
             Command::Submit(write) => {
                 self.bytes += write.data_bytes();
                 let enough = self.bytes >= ENOUGH_BYTES || self.commands.len() >= ENOUGH_WRITES;
-                self.due |= enough || !self.fetched;
+                // A file that is made is written next.
+                self.due |= enough || !self.fetched && !write.is_birth();
             }
             Command::Run(_) => self.due = true,
             Command::Later(_) => self.due |= self.commands.len() >= ENOUGH_WRITES,
@@ -100,10 +101,15 @@ impl Waiting {
         self.commands.push_back(command);
     }
 
-    /// What is to be done now. `fetched`: writes are on their way; `news`: there were answers since.
+    fn only_births(&self) -> bool {
+        self.commands.iter().all(|command| matches!(command, Command::Submit(quick) if quick.is_birth()))
+    }
+
+    /// What is to be done now. `fetched`: writes are on their way; `news`: there were answers since, or a moment has passed.
     fn take(&mut self, fetched: bool, news: bool) -> Next {
         self.fetched = fetched;
-        if !self.commands.is_empty() && (self.due || self.closed || news || !fetched) {
+        let now = self.due || self.closed || news || !fetched && !self.only_births();
+        if now && !self.commands.is_empty() {
             (self.bytes, self.due) = (0, false);
             return Next::Do(std::mem::take(&mut self.commands));
         }

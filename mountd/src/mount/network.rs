@@ -24,6 +24,7 @@ pub fn start(config: ClientConfig, shared: Arc<Shared>) -> io::Result<Net> {
             let client = Client::new(config, Box::new(Uring), shared.credit().clone(), push);
             let fs = Fs::new(client.clone(), shared);
             tokio_uring::spawn(driver::drive(client));
+            tokio_uring::spawn(fs.clone().keep_leases());
             fuse::run(fs, commands).await;
         });
     };

@@ -20,6 +20,7 @@ pub struct MountOptions {
     pub entry_ttl: Duration,
     pub absent_ttl: Duration,
     pub cache_listings: bool,
+    pub leases: bool,
     pub direct_io: bool,
     /// Of more inodes than these the kernel is asked to forget some; 0: of none.
     pub inodes: usize,
@@ -46,6 +47,7 @@ impl Default for MountOptions {
             entry_ttl: BELIEVED,
             absent_ttl: Duration::ZERO,
             cache_listings: false,
+            leases: true,
             direct_io: false,
             inodes: INODES,
             request_timeout: None,
@@ -90,6 +92,11 @@ const TABLE: &[(&str, Meaning, &str)] = &[
         "cache-listings",
         Value("enable|disable", cache_listings),
         "let it keep directories' listings until told of a change (disable)",
+    ),
+    (
+        "leases",
+        Value("enable|disable", leases),
+        "make files at once in directories that only this mount changes; their close waits (enable)",
     ),
     ("direct-io-mode", Value("enable|disable", direct_io), "bypass the page cache (disable)"),
     (
@@ -273,6 +280,11 @@ fn switch(value: &str) -> Result<bool, String> {
     }
 }
 
+fn leases(options: &mut MountOptions, value: &str) -> Result<(), String> {
+    options.leases = switch(value)?;
+    Ok(())
+}
+
 fn cache_listings(options: &mut MountOptions, value: &str) -> Result<(), String> {
     options.cache_listings = switch(value)?;
     Ok(())
@@ -344,6 +356,7 @@ mod tests {
             ("entry-timeout=600", MountOptions { entry_ttl: Duration::from_secs(600), ..defaults.clone() }),
             ("negative-timeout=2", MountOptions { absent_ttl: Duration::from_secs(2), ..defaults.clone() }),
             ("cache-listings=on", MountOptions { cache_listings: true, ..defaults.clone() }),
+            ("leases=off", MountOptions { leases: false, ..defaults.clone() }),
             ("direct-io-mode=enable", MountOptions { direct_io: true, ..defaults.clone() }),
             ("inodes=50000", MountOptions { inodes: 50_000, ..defaults.clone() }),
             ("request-timeout=0", MountOptions { request_timeout: Some(Duration::ZERO), ..defaults.clone() }),

@@ -173,6 +173,7 @@ fn mount(plan: &Plan, guardian: Option<&Guardian>) -> Result<Mounted, String> {
         entry_ttl: plan.options.entry_ttl,
         absent_ttl: plan.options.absent_ttl,
         cache_listings: plan.options.cache_listings,
+        leases: plan.options.leases && !plan.options.direct_io,
         direct_io: plan.options.direct_io,
         inodes: plan.options.inodes,
     };

@@ -49,6 +49,8 @@ pub struct ClientConfig {
 pub enum Push {
     /// Somebody else changed these.
     Changes(Vec<Change>),
+    /// Somebody waits for the lease on this directory.
+    Recall(InodeId),
     /// From here until `Attached` nobody tells of changes: nothing may be cached, and what is cached may be old.
     Lost,
     Attached,
@@ -180,6 +182,25 @@ impl Client {
     pub async fn enqueue(self: &Rc<Self>, op: Mutation, waiter: Waiter) -> Result<Seq, Failure> {
         let credit = self.credit(&op).await?;
         Ok(self.session.borrow_mut().mutate(op, Some(credit), Some(waiter), None))
+    }
+
+    /// Takes a mutation into the window that nobody waits for, nor for its answer.
+    ///
+    /// # Errors
+    /// As [`Client::enqueue`].
+    pub async fn enqueue_quietly(self: &Rc<Self>, op: Mutation) -> Result<(), Failure> {
+        let credit = self.credit(&op).await?;
+        self.session.borrow_mut().mutate(op, Some(credit), None, None);
+        Ok(())
+    }
+
+    /// Asks whether there is a leader: none of the requests that are counted.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn renew(&self) -> Result<(), Failure> {
+        let answer = self.session.borrow_mut().ask(Query::Renew {}, self.patience.deadline());
+        answer.await.unwrap_or(Err(Failure::Ending)).map(drop)
     }
 
     /// Carries out a mutation: committed, and metadata applied on the leader, on return.

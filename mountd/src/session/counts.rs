@@ -42,6 +42,7 @@ pub(super) fn kind(query: &Query) -> &'static str {
         Query::GetLock { .. } => "getlock",
         Query::Sync { .. } => "sync",
         Query::ReadIndex { .. } => "read-index",
+        Query::Renew {} => "renew",
     }
 }
 

@@ -182,6 +182,10 @@ fn hear(client: &Client, message: ToMount) -> Result<(), String> {
             (client.pushes)(Push::Changes(changes));
             Ok(())
         }
+        Heard::Recall(dir) => {
+            (client.pushes)(Push::Recall(dir));
+            Ok(())
+        }
         Heard::LockFreed(_) => {
             client.tell_lock_freed();
             Ok(())

@@ -30,6 +30,7 @@ pub enum Heard {
     /// Somebody else changed what the kernel may have cached.
     Changes(Vec<Change>),
     LockFreed(InodeId),
+    Recall(InodeId),
     /// The brick does not serve this session any more; `Some`: and no other will.
     Leave(Option<Refusal>),
 }
@@ -181,6 +182,7 @@ impl Session {
             ToMount::Beat => {}
             ToMount::Changes { changes } => return Heard::Changes(changes),
             ToMount::LockFreed { id } => return Heard::LockFreed(id),
+            ToMount::Recall { id } => return Heard::Recall(id),
             ToMount::NotLeader => return Heard::Leave(None),
             ToMount::Dismissed { why } => return Heard::Leave(Some(why)),
         }

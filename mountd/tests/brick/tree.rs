@@ -123,6 +123,10 @@ impl Tree {
                 self.done(id, 0)
             }
             Mutation::Allocate { id, .. } => self.done(id, 0),
+            Mutation::Lease { id, version } => {
+                let node = self.node(id)?;
+                if node.attr.version == version { self.done(id, 0) } else { Err(Refusal::Stale) }
+            }
             Mutation::Void {} => self.done(InodeId::NIL, 0),
             Mutation::Lock { id, owner, range } => self.take_lock(id, owner, range),
             Mutation::Unlock { id, owner } => {
@@ -148,7 +152,9 @@ impl Tree {
     }
 
     fn done(&self, id: InodeId, offset: u64) -> Result<Done, Refusal> {
-        Ok(Done { id, offset, attr: self.nodes.get(&id).map(|node| node.attr), ..Done::default() })
+        let of_record = InodeId { term: Term(1), index: Index(self.index) };
+        let spare = if id == of_record { InodeId::NIL } else { of_record };
+        Ok(Done { id, offset, attr: self.nodes.get(&id).map(|node| node.attr), spare, ..Done::default() })
     }
 
     fn write(&mut self, id: InodeId, offset: u64, data: &[u8]) -> Result<Done, Refusal> {
@@ -218,7 +224,7 @@ impl Tree {
             Query::GetLock { range, .. } => {
                 Ok(Answer::Lock { range: LockRange { kind: LockKind::Unlock, ..range } })
             }
-            Query::Sync { .. } => Ok(Answer::Done),
+            Query::Sync { .. } | Query::Renew {} => Ok(Answer::Done),
             Query::ReadIndex { .. } => Ok(Answer::ReadAt { index: Index(self.index) }),
         })
     }

@@ -184,10 +184,12 @@ fn attr(source: &mut Source<'_>, id: InodeId) -> Attr {
 fn message(source: &mut Source<'_>, last: Seq, known: &[InodeId]) -> ToMount {
     let (seq, id) = (Seq(source.number(last.0)), source.inode(known));
     let tag = source.number(2);
-    match source.below(12) {
+    match source.below(13) {
         0..3 => {
             let attr = source.maybe(|source| attr(source, id));
-            ToMount::Done { seq, done: Done { id, offset: source.number(1), attr, dir: attr, to_dir: None } }
+            let spare = if source.flag() { source.inode(known) } else { InodeId::NIL };
+            let offset = source.number(1);
+            ToMount::Done { seq, done: Done { id, offset, attr, dir: attr, to_dir: None, spare } }
         }
         3 => ToMount::Refused { seq, why: Refusal::Exists },
         4..6 => ToMount::Durable { seq },
@@ -199,6 +201,7 @@ fn message(source: &mut Source<'_>, last: Seq, known: &[InodeId]) -> ToMount {
         }
         9 => ToMount::LockFreed { id },
         10 => ToMount::NotLeader,
+        11 => ToMount::Recall { id },
         _ => ToMount::Dismissed { why: Refusal::Stopped },
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use rfs_model::client::{Mutation, SetTime, WantAttr};
-use rfs_model::op::{Allocate, COMPARE_IDS, Fate, LockKind, LockOwner, LockRange, Stamped};
-use rfs_model::{FileKind, InodeId, Op, Refusal, Seq, SessionId, SetAttr, Timestamp};
+use rfs_model::op::{Allocate, COMPARE_IDS, Fate, LEASE, LockKind, LockOwner, LockRange, Stamped};
+use rfs_model::{FileKind, Index, InodeId, Op, Refusal, Seq, SessionId, SetAttr, Timestamp};
 
 use crate::source::Source;
 
@@ -161,7 +161,7 @@ pub fn stamped(source: &mut Source<'_>, op: Op) -> Stamped {
 /// A request.
 pub fn mutation(source: &mut Source<'_>, known: &[InodeId]) -> Mutation {
     let (id, parent, name) = (source.inode(known), source.inode(known), source.name());
-    match source.below(22) {
+    match source.below(23) {
         0..7 => request_to_make(source, parent, name, known),
         7 => Mutation::Link { id, parent, name },
         8..10 => Mutation::Unlink { parent, name, dir: source.flag() },
@@ -179,7 +179,11 @@ pub fn mutation(source: &mut Source<'_>, known: &[InodeId]) -> Mutation {
         17 => Mutation::RemoveXattr { id, name: xattr(source).0 },
         18 => Mutation::Allocate { id, range: allocate(source) },
         19 => Mutation::Lock { id, owner: source.below(3).into(), range: range(source) },
-        20 => Mutation::Unlock { id, owner: source.below(3).into() },
+        20 => {
+            let owner = if source.flag() { LEASE } else { source.below(3).into() };
+            Mutation::Unlock { id, owner }
+        }
+        21 => Mutation::Lease { id, version: source.index(Index(3)) },
         _ => Mutation::Void {},
     }
 }

@@ -89,6 +89,7 @@ impl Front {
             desk.heard_ms = lead.clock_ms;
             let attach = if desk.life == Life::Open { Attach::Ready } else { Attach::Opening };
             lead.opens.tell(session, opens);
+            lead.recalls.attached(session);
             return attach;
         }
         if resumed {

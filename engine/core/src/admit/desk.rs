@@ -85,6 +85,8 @@ pub(super) struct Desk {
     newest: Index,
     /// The record that the first request in the queue waits for; 0: none.
     pub waits_for: Index,
+    /// It waits for the end of a lease.
+    pub waits_for_lease: bool,
     /// It is in the list of sessions that have something to admit.
     pub listed: bool,
     pub heard_ms: u64,
@@ -102,6 +104,7 @@ impl Desk {
             unrecorded: Vec::new(),
             newest: Index::ZERO,
             waits_for: Index::ZERO,
+            waits_for_lease: false,
             listed: false,
             heard_ms,
         }
@@ -188,6 +191,7 @@ impl Desk {
         self.received = self.next();
         self.queue.clear();
         self.waits_for = Index::ZERO;
+        self.waits_for_lease = false;
     }
 
     /// The next request to be admitted.

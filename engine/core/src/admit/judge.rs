@@ -1,17 +1,16 @@
 //! Which rules a request is judged by.
 
-use rfs_model::SessionId;
 use rfs_model::client::Mutation;
 use rfs_model::op::LockOwner;
 
 use super::make::{self, Make};
 use super::rename::Rename;
 use super::scene::{Judged, Scene, Stop};
-use super::{attrs, data, lock, remove, xattr};
+use super::{attrs, data, lease, lock, remove, xattr};
 use crate::sessions::Outcome;
 
-pub(super) fn judge(scene: &Scene<'_>, session: SessionId, op: &Mutation) -> Judged {
-    let owner = |owner: u64| LockOwner { session, owner };
+pub(super) fn judge(scene: &Scene<'_>, op: &Mutation) -> Judged {
+    let owner = |owner: u64| LockOwner { session: scene.session, owner };
     match op {
         Mutation::Make { parent, name, kind, mode, umask, uid, gid, rdev, target, as_id, open: _ } => Make {
             parent: *parent,
@@ -39,6 +38,7 @@ pub(super) fn judge(scene: &Scene<'_>, session: SessionId, op: &Mutation) -> Jud
         Mutation::Allocate { id, range } => data::allocate(scene, *id, *range),
         Mutation::Lock { id, owner: who, range } => lock::lock(scene, *id, owner(*who), *range),
         Mutation::Unlock { id, owner: who } => lock::unlock(scene, *id, owner(*who)),
+        Mutation::Lease { id, version } => lease::take(scene, *id, *version),
         Mutation::Void {} => Err(Stop::Nothing(Outcome::NOTHING)),
     }
 }

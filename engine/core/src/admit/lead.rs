@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rfs_model::{Index, InodeId, Op, SessionId, Term, Timestamp};
 
 use super::desk::{Desk, Life};
+use super::lease::Recalls;
 use super::opens::Opens;
 use super::overlay::Overlay;
 use super::state::{Applied, Replicated, SessionEvent};
@@ -13,7 +14,7 @@ use super::state::{Applied, Replicated, SessionEvent};
 /// A session that has been silent for so long, while a leader exists, has ended.
 pub const EXPIRY_MS: u64 = 60_000;
 /// What one tick adds to the sessions' clock at the most: a leader that was stopped itself has heard nobody.
-const TICK_MS: u64 = 1_000;
+pub(super) const TICK_MS: u64 = 1_000;
 /// A clock that went back by more than this since the last leader was set on purpose.
 const SKEW_SECS: i64 = 10;
 
@@ -35,6 +36,7 @@ pub(super) struct Lead {
     /// Sessions that wait for a record to be applied.
     waiting: BTreeSet<(Index, SessionId)>,
     pub own: VecDeque<Own>,
+    pub recalls: Recalls,
     /// Of the newest record.
     pub time: Timestamp,
     /// The sessions' clock, and what the caller's clock said at the last tick.
@@ -62,6 +64,7 @@ impl Lead {
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
             own: VecDeque::new(),
+            recalls: Recalls::default(),
             time: state.time(),
             clock_ms: 0,
             ticked_ms: now_ms,
@@ -80,6 +83,7 @@ impl Lead {
     pub fn tick(&mut self, now_ms: u64) {
         self.clock_ms += now_ms.saturating_sub(self.ticked_ms).min(TICK_MS);
         self.ticked_ms = self.ticked_ms.max(now_ms);
+        self.own.extend(self.recalls.overdue(self.clock_ms));
     }
 
     /// Sessions that have been silent for too long; their ends are on the way when this returns.
@@ -116,6 +120,7 @@ impl Lead {
             && !desk.listed
             && desk.life != Life::Opening
             && desk.waits_for == Index::ZERO
+            && !desk.waits_for_lease
             && !desk.queue.is_empty()
         {
             desk.listed = true;
@@ -128,6 +133,23 @@ impl Lead {
         if let Some(desk) = self.desks.get_mut(&id) {
             desk.waits_for = index;
             self.waiting.insert((index, id));
+        }
+    }
+
+    /// The session's first request waits for the end of a lease, which its holder is to give back.
+    pub fn wait_for_lease(&mut self, id: SessionId, dir: InodeId, holder: SessionId) {
+        if let Some(desk) = self.desks.get_mut(&id) {
+            desk.waits_for_lease = true;
+            self.recalls.wait(dir, holder, id, self.clock_ms);
+        }
+    }
+
+    fn lease_ended(&mut self, dir: InodeId) {
+        for id in self.recalls.ended(dir) {
+            if let Some(desk) = self.desks.get_mut(&id) {
+                desk.waits_for_lease = false;
+            }
+            self.list(id);
         }
     }
 
@@ -150,6 +172,7 @@ impl Lead {
     /// What a record changed for its session.
     pub fn settle(&mut self, applied: &Applied, orphaned: Option<InodeId>) {
         self.reap.extend(orphaned);
+        applied.freed.iter().for_each(|id| self.lease_ended(*id));
         if let Some((session, seq, _)) = applied.answer
             && let Some(desk) = self.desks.get_mut(&session)
         {

@@ -1,6 +1,6 @@
 //! Locks.
 
-use rfs_model::op::{LockKind, LockOwner, LockRange};
+use rfs_model::op::{LEASE, LockKind, LockOwner, LockRange};
 use rfs_model::{InodeId, Op, Refusal};
 
 use super::scene::{Judged, Ruling, Scene, Stop};
@@ -9,7 +9,7 @@ use crate::sessions::Outcome;
 
 /// [`Mutation::Lock`](rfs_model::client::Mutation::Lock).
 pub(super) fn lock(scene: &Scene<'_>, id: InodeId, owner: LockOwner, range: LockRange) -> Judged {
-    if range.start > range.end {
+    if range.start > range.end || owner.owner == LEASE {
         return Err(Refusal::Invalid.into());
     }
     scene.inode(id)?;

@@ -30,7 +30,7 @@ impl Make<'_> {
     pub fn judge(&self, scene: &Scene<'_>) -> Judged {
         check_new(self.parent, self.name, scene.limits)?;
         self.check_fields(scene)?;
-        let parent = scene.dir(self.parent)?;
+        let parent = scene.own_dir(self.parent)?;
         let occupant = scene.child(self.parent, self.name)?;
         let id = self.identity(scene, occupant.map(|a| a.id))?;
         if occupant.is_some() {
@@ -127,7 +127,7 @@ struct Born {
 /// [`Mutation::Link`](rfs_model::client::Mutation::Link).
 pub(super) fn link(scene: &Scene<'_>, id: InodeId, parent: InodeId, name: &Bytes) -> Judged {
     check_new(parent, name, scene.limits)?;
-    scene.dir(parent)?;
+    scene.own_dir(parent)?;
     if scene.child(parent, name)?.is_some() {
         return Err(Refusal::Exists.into());
     }

@@ -9,6 +9,7 @@ mod desk;
 mod front;
 mod judge;
 mod lead;
+mod lease;
 mod ledger;
 mod limits;
 mod lock;

@@ -73,6 +73,7 @@ impl Front {
             desk.listed = false;
             let Some(request) = desk.queue.front().cloned() else { continue };
             let scene = Scene {
+                session,
                 tree,
                 over: &lead.over,
                 state: &self.state,
@@ -82,7 +83,7 @@ impl Front {
                 time,
                 next: InodeId { term: lead.term, index: next },
             };
-            let verdict = match judge(&scene, session, &request.op) {
+            let verdict = match judge(&scene, &request.op) {
                 Ok(ruling) => {
                     self.ledger.charge(next, ruling.charge);
                     record(lead, session, &request, ruling, time, next)
@@ -91,6 +92,10 @@ impl Front {
                 Err(Stop::Nothing(outcome)) => answer(lead, session, request.seq, outcome),
                 Err(Stop::Wait(index)) => {
                     lead.wait(session, index);
+                    continue;
+                }
+                Err(Stop::Leased { dir, holder }) => {
+                    lead.wait_for_lease(session, dir, holder);
                     continue;
                 }
                 Err(Stop::Fault(fault)) => {
@@ -142,9 +147,9 @@ impl Front {
     }
 }
 
-/// A request that opens an inode which its mount cannot have named yet.
+/// A request that opens an inode which its mount has not named yet: it does so once it has the answer.
 fn opens_new(op: &Mutation) -> bool {
-    matches!(op, Mutation::Make { open: true, as_id: InodeId::NIL, .. })
+    matches!(op, Mutation::Make { open: true, .. })
 }
 
 fn record(

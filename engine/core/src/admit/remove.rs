@@ -10,12 +10,12 @@ use super::scene::{Judged, Ruling, Scene};
 /// [`Mutation::Unlink`](rfs_model::client::Mutation::Unlink): unlink, or rmdir when `dir`.
 pub(super) fn unlink(scene: &Scene<'_>, parent: InodeId, name: &Bytes, dir: bool) -> Judged {
     check_old(parent, name, scene.limits)?;
-    scene.dir(parent)?;
+    scene.own_dir(parent)?;
     let victim = scene.child(parent, name)?.ok_or(Refusal::NoEntry)?;
     match (dir, victim.kind == FileKind::Dir) {
         (false, true) => return Err(Refusal::IsDirectory.into()),
         (true, false) => return Err(Refusal::NotDirectory.into()),
-        (true, true) => scene.must_be_empty(victim.id)?,
+        (true, true) => scene.may_go(victim.id)?,
         (false, false) => {}
     }
     let fate = fate(scene, &victim);

@@ -31,8 +31,8 @@ impl Rename<'_> {
         }
         check_old(self.from, self.from_name, scene.limits)?;
         check_new(self.to, self.to_name, scene.limits)?;
-        scene.dir(self.from)?;
-        scene.dir(self.to)?;
+        scene.own_dir(self.from)?;
+        scene.own_dir(self.to)?;
         let moved = scene.child(self.from, self.from_name)?.ok_or(Refusal::NoEntry)?;
         let other = scene.child(self.to, self.to_name)?;
         match (self.flags, other) {
@@ -74,7 +74,7 @@ impl Rename<'_> {
             match (moved.kind == FileKind::Dir, victim.kind == FileKind::Dir) {
                 (true, false) => return Err(Refusal::NotDirectory.into()),
                 (false, true) => return Err(Refusal::IsDirectory.into()),
-                (true, true) => scene.must_be_empty(victim.id)?,
+                (true, true) => scene.may_go(victim.id)?,
                 (false, false) => {}
             }
             end = fate(scene, victim);

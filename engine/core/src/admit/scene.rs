@@ -1,8 +1,9 @@
 //! What one request is judged against, and how a judgement ends.
 
 use bytes::Bytes;
-use rfs_model::{Attr, FileKind, Index, InodeId, Op, Refusal, Timestamp};
+use rfs_model::{Attr, FileKind, Index, InodeId, Op, Refusal, SessionId, Timestamp};
 
+use super::lease;
 use super::limits::Limits;
 use super::opens::Opens;
 use super::overlay::{Overlay, Pending};
@@ -38,6 +39,11 @@ pub(super) enum Stop {
     Nothing(Outcome),
     /// It touches what this record changes: judge again when that is applied.
     Wait(Index),
+    /// It changes names in a directory of which another session has the lease: judge again when that has ended.
+    Leased {
+        dir: InodeId,
+        holder: SessionId,
+    },
     Fault(Fault),
 }
 
@@ -70,6 +76,8 @@ pub(super) struct Inode {
 
 /// All that a judgement may look at.
 pub(super) struct Scene<'a> {
+    /// Whose request it is.
+    pub session: SessionId,
     pub tree: &'a dyn TreeView,
     pub over: &'a Overlay,
     pub state: &'a Replicated,
@@ -114,6 +122,26 @@ impl Scene<'_> {
         if attr.kind == FileKind::Dir { Ok(attr) } else { Err(Refusal::NotDirectory.into()) }
     }
 
+    /// A directory in which names are to change: nobody else has the lease on it.
+    pub fn own_dir(&self, id: InodeId) -> Judged<Attr> {
+        let attr = self.dir(id)?;
+        self.not_leased(id)?;
+        Ok(attr)
+    }
+
+    /// What is pending on the directory's locks counts, unless it is this session's own: of another's it has waited for the end
+    /// before it proposed anything about the directory.
+    fn not_leased(&self, dir: InodeId) -> Judged<()> {
+        let pending = self.over.still(dir, |p| p.locks);
+        if pending > self.over.last_of(self.session, dir) {
+            return Err(Stop::Wait(pending));
+        }
+        match lease::holder(&self.state.locks, dir) {
+            Some(holder) if holder != self.session => Err(Stop::Leased { dir, holder }),
+            _ => Ok(()),
+        }
+    }
+
     fn attr(&self, id: InodeId) -> Judged<Attr> {
         Ok(self.tree.attr(id)?.ok_or(Refusal::Stale)?)
     }
@@ -142,9 +170,19 @@ impl Scene<'_> {
         unless_pending(self.over.moves())
     }
 
-    /// A directory that is to go must have no entries, and none on the way in or out.
-    pub fn must_be_empty(&self, dir: InodeId) -> Judged<()> {
-        unless_pending(self.over.slots_in(dir))?;
+    /// A directory that is to go must have no entries, and none on the way in or out, nor may anybody make some unasked.
+    pub fn may_go(&self, dir: InodeId) -> Judged<()> {
+        self.not_leased(dir)?;
+        self.must_be_empty(dir)
+    }
+
+    /// No name in the directory is on its way in or out.
+    pub fn names_settled(&self, dir: InodeId) -> Judged<()> {
+        unless_pending(self.over.slots_in(dir))
+    }
+
+    fn must_be_empty(&self, dir: InodeId) -> Judged<()> {
+        self.names_settled(dir)?;
         if self.tree.is_empty(dir)? { Ok(()) } else { Err(Refusal::NotEmpty.into()) }
     }
 

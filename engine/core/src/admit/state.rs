@@ -111,9 +111,11 @@ impl Replicated {
     fn apply_op(&mut self, op: &Op, session: SessionId) -> Vec<InodeId> {
         let freed = |any: bool, id: InodeId| if any { vec![id] } else { Vec::new() };
         match op {
-            Op::Unlink { id, fate, .. } => self.meet(*id, *fate),
-            Op::Rename { replaced, fate, .. } if *replaced != InodeId::NIL => self.meet(*replaced, *fate),
-            Op::Reap { id } => self.meet(*id, Fate::Dies),
+            Op::Unlink { id, fate, .. } => return freed(self.meet(*id, *fate), *id),
+            Op::Rename { replaced, fate, .. } if *replaced != InodeId::NIL => {
+                return freed(self.meet(*replaced, *fate), *replaced);
+            }
+            Op::Reap { id } => return freed(self.meet(*id, Fate::Dies), *id),
             Op::Lock { id, owner, range } => return freed(self.locks.set(*id, *owner, *range), *id),
             Op::Unlock { id, owner } => return freed(self.drop_owner(*id, *owner), *id),
             Op::SessionClose {} => return self.locks.drop_session(session),
@@ -126,15 +128,19 @@ impl Replicated {
         self.locks.drop_owner(id, owner)
     }
 
-    fn meet(&mut self, id: InodeId, fate: Fate) {
+    /// True when locks have ended with the inode.
+    fn meet(&mut self, id: InodeId, fate: Fate) -> bool {
         match fate {
-            Fate::Stays => {}
+            Fate::Stays => false,
             Fate::Orphan => {
                 self.orphans.insert(id);
+                false
             }
             Fate::Dies => {
                 self.orphans.remove(&id);
+                let locked = !self.locks.held(id).is_empty();
                 self.locks.drop_inode(id);
+                locked
             }
         }
     }

@@ -27,7 +27,7 @@ impl Outcome {
             Self::Refused { why } => Err(why),
             Self::Done { id, offset, attr } => {
                 let attr = if attr { tree.attr(id)? } else { None };
-                Ok(Done { id, offset, attr, dir: None, to_dir: None })
+                Ok(Done { id, offset, attr, dir: None, to_dir: None, spare: rfs_model::InodeId::NIL })
             }
         })
     }

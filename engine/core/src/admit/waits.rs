@@ -1,5 +1,7 @@
 //! What reads and acknowledgements have to wait for.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use rfs_model::op::{LockKind, LockOwner, LockRange};
 use rfs_model::{Index, InodeId, Seq, SessionId};
@@ -54,6 +56,11 @@ impl Front {
     #[must_use]
     pub fn index_of(&self, session: SessionId, seq: Seq) -> Option<Index> {
         self.desk(session)?.index_of(seq, self.table(session))
+    }
+
+    /// Sessions that are to be told that somebody waits for their lease on a directory: each once, and again when it attaches anew.
+    pub fn take_recalls(&mut self) -> BTreeSet<(SessionId, InodeId)> {
+        self.lead.as_mut().map(|lead| lead.recalls.take_untold()).unwrap_or_default()
     }
 
     /// A lock of somebody else in the way of `range`: `None` when there is none.

@@ -64,8 +64,16 @@ impl Inner {
         }
     }
 
-    /// Judges what has come, until a turn's batch is full or nothing more can be judged.
+    /// Judges what has come, as much as a turn may, and asks for the leases that are in the way.
     pub(super) fn admit(&mut self, shard: &Rc<Shard>, now_us: u64) {
+        self.judge_requests(shard, now_us);
+        for (holder, dir) in self.front.take_recalls() {
+            self.mounts.recall(holder, dir);
+        }
+    }
+
+    /// Until a turn's batch is full or nothing more can be judged.
+    fn judge_requests(&mut self, shard: &Rc<Shard>, now_us: u64) {
         let mut bytes = 0;
         if self.serves() && !self.settle_doubts(shard, now_us) {
             return;
@@ -156,7 +164,7 @@ impl Inner {
         self.step(shard, now_us, Input::Read { ticket });
     }
 
-    fn give(&self, (session, seq, answer): &Unrecorded) {
+    fn give(&mut self, (session, seq, answer): &Unrecorded) {
         match answer {
             Ok(done) => self.mounts.done(*session, *seq, done),
             Err(why) => self.mounts.refused(*session, *seq, *why),
@@ -180,7 +188,7 @@ impl Inner {
     /// This brick leads no more: a mount sends again what was not answered.
     pub(super) fn read_refused(&mut self, ticket: Ticket) {
         if self.unrecorded.remove(&ticket).is_none() {
-            self.queries.refused(ticket, &self.mounts);
+            self.queries.refused(ticket, &mut self.mounts);
         }
     }
 

@@ -229,6 +229,7 @@ impl Inner {
                     let attr = |dir: Option<InodeId>| dir.map_or(Ok(None), |dir| tree.attr(dir));
                     done.dir = attr(dir).map_err(|e| e.to_string())?;
                     done.to_dir = attr(to_dir).map_err(|e| e.to_string())?;
+                    done.spare = spare(&stamped.op, InodeId { term: record.meta.term, index });
                     self.mounts.done(session, seq, &done);
                 }
                 Err(why) => self.mounts.refused(session, seq, why),
@@ -285,6 +286,14 @@ pub(super) fn free(leftover: Leftover) {
         }
     })
     .detach();
+}
+
+/// A record's identity, if no inode has got it.
+fn spare(op: &Op, of_record: InodeId) -> InodeId {
+    match op {
+        Op::Make { id, .. } if *id == of_record => InodeId::NIL,
+        _ => of_record,
+    }
 }
 
 /// The directories in which an outcome changes names.

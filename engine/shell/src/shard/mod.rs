@@ -28,6 +28,7 @@ pub mod forks;
 mod heal;
 pub mod index_check;
 mod info;
+mod interest;
 mod journal;
 mod leave;
 pub mod life;

@@ -9,6 +9,7 @@ use rfs_model::frame::{FrameKind, put_frame};
 use rfs_model::hello::{OpenInode, Purpose};
 use rfs_model::{InodeId, Refusal, Seq, SessionId};
 
+use super::interest::Interest;
 use super::queue::Outbox;
 use super::throttle::{Gate, Keeper, Load};
 
@@ -50,6 +51,7 @@ pub struct MountConn {
     /// The durable prefix that it was told last.
     durable_told: Seq,
     changes: Vec<Change>,
+    interest: Interest,
     last_said_us: u64,
     heard_us: u64,
     load: Load,
@@ -60,7 +62,10 @@ impl MountConn {
     #[must_use]
     pub fn new(hello: &MountHello, peer: String, outbox: Rc<Outbox>, gate: Rc<Gate>) -> Self {
         let (session, purpose) = (hello.session, hello.purpose);
+        let mut interest = Interest::default();
+        interest.opens(&hello.opens);
         Self {
+            interest,
             session,
             purpose,
             peer,
@@ -141,8 +146,10 @@ impl Mounts {
         self.sessions.get(&session).and_then(|id| self.conns.get(id))
     }
 
-    pub fn done(&self, session: SessionId, seq: Seq, done: &Done) {
-        if let Some(conn) = self.of(session) {
+    pub fn done(&mut self, session: SessionId, seq: Seq, done: &Done) {
+        let conn = self.sessions.get(&session).and_then(|id| self.conns.get_mut(id));
+        if let Some(conn) = conn {
+            conn.interest.made(done.id);
             conn.say(&ToMount::Done { seq, done: *done });
         }
     }
@@ -153,12 +160,22 @@ impl Mounts {
         }
     }
 
+    /// The holder of the lease on a directory is to give it back. One that is not attached is told when it comes.
+    pub fn recall(&self, holder: SessionId, dir: InodeId) {
+        if let Some(conn) = self.of(holder) {
+            conn.say(&ToMount::Recall { id: dir });
+        }
+    }
+
     /// Answers a query.
-    pub fn answer(&self, id: ConnId, tag: u64, answer: Result<Answer, Refusal>) {
-        let Some(conn) = self.get(id) else { return };
+    pub fn answer(&mut self, id: ConnId, tag: u64, answer: Result<Answer, Refusal>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.load.answered(tag);
         match answer {
-            Ok(answer) => conn.say(&ToMount::Answer { tag, answer }),
+            Ok(answer) => {
+                conn.interest.told(&answer);
+                conn.say(&ToMount::Answer { tag, answer });
+            }
             Err(why) => conn.say(&ToMount::NoAnswer { tag, why }),
         }
     }
@@ -168,6 +185,7 @@ impl Mounts {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.gate.taken(message);
             conn.load.note(message);
+            conn.interest.asked(message);
             conn.heard_us = self.looked_us;
         }
     }
@@ -180,10 +198,11 @@ impl Mounts {
         }
     }
 
-    /// Notes a change for every mount but the one that made it.
+    /// Notes a change for every mount that may know what has changed, but the one that made it.
     pub fn changed(&mut self, by: SessionId, change: &Change) {
         for conn in self.conns.values_mut() {
-            if conn.purpose == Purpose::Session && conn.session != by {
+            let hears = conn.purpose == Purpose::Session && conn.session != by;
+            if hears && conn.interest.concerns(change) {
                 conn.changes.push(change.clone());
                 if conn.changes.len() >= CHANGES_PER_FRAME {
                     conn.flush_changes();

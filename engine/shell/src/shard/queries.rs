@@ -77,7 +77,7 @@ impl Queries {
     }
 
     /// Nobody leads at the moment: the mount asks again elsewhere.
-    pub fn refused(&mut self, ticket: Ticket, mounts: &Mounts) {
+    pub fn refused(&mut self, ticket: Ticket, mounts: &mut Mounts) {
         if let Some(asked) = self.reading.remove(&ticket) {
             mounts.answer(asked.conn, asked.tag, Err(Refusal::Interrupted));
         }
@@ -395,7 +395,7 @@ impl Inner {
             }
             // All that is committed is applied here: whoever has the inode's last change has all there is to read of it.
             Query::ReadIndex { id } => tree.version(*id)?.map(|index| Answer::ReadAt { index }).ok_or(Stale),
-            Query::Release { .. } | Query::Sync { .. } => Ok(Answer::Done),
+            Query::Renew {} | Query::Release { .. } | Query::Sync { .. } => Ok(Answer::Done),
         };
         Ok(Looked::Answer(answer))
     }
@@ -434,7 +434,7 @@ fn good_name(name: &[u8]) -> bool {
 /// The inode that a question is about.
 fn inode_of(op: &Query) -> Option<InodeId> {
     match op {
-        Query::Lookup { .. } | Query::Statfs {} | Query::Sync { .. } => None,
+        Query::Lookup { .. } | Query::Statfs {} | Query::Sync { .. } | Query::Renew {} => None,
         Query::GetAttr { id }
         | Query::Open { id, .. }
         | Query::Release { id }
@@ -451,5 +451,6 @@ fn inode_of(op: &Query) -> Option<InodeId> {
 
 /// Questions that a follower's own tree can answer.
 fn reads_only(op: &Query) -> bool {
-    !matches!(op, Query::Open { .. } | Query::Release { .. } | Query::Sync { .. } | Query::GetLock { .. })
+    use Query::{GetLock, Open, Release, Renew, Sync};
+    !matches!(op, Open { .. } | Release { .. } | Sync { .. } | GetLock { .. } | Renew {})
 }

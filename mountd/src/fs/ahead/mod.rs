@@ -233,8 +233,8 @@ impl Touched {
     #[must_use]
     pub fn by(op: &Mutation) -> Self {
         use Mutation::{
-            Allocate, Append, Link, Lock, Make, RemoveXattr, Rename, SetAttr, SetXattr, Unlink, Unlock, Void,
-            Write,
+            Allocate, Append, Lease, Link, Lock, Make, RemoveXattr, Rename, SetAttr, SetXattr, Unlink,
+            Unlock, Void, Write,
         };
         match op {
             Make { parent, name, .. } | Unlink { parent, name, .. } => {
@@ -253,7 +253,7 @@ impl Touched {
             | SetXattr { id, .. }
             | RemoveXattr { id, .. }
             | Allocate { id, .. } => Self { ids: [Some(*id)], ..Self::default() },
-            Lock { .. } | Unlock { .. } | Void {} => Self::default(),
+            Lease { .. } | Lock { .. } | Unlock { .. } | Void {} => Self::default(),
         }
     }
 

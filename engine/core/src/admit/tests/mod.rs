@@ -1,5 +1,6 @@
 //! Tests of admission: tables, a model with random histories, exactly-once across leaders.
 
+mod leases;
 mod lineage;
 mod model;
 mod once;

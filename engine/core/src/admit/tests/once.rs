@@ -89,7 +89,7 @@ impl Mount {
             let mut op = kept.op.clone();
             match (&mut op, kept.answer) {
                 (_, Some(Err(_))) => op = Mutation::Void {},
-                (Mutation::Make { as_id, .. }, Some(Ok(done))) => *as_id = done.id,
+                (Mutation::Make { as_id, open, .. }, Some(Ok(done))) => (*as_id, *open) = (done.id, false),
                 _ => {}
             }
             (*seq, op)

@@ -77,7 +77,8 @@ impl Reference {
                 self.locks.retain(|(i, _, s, o), _| (*i, *s, *o) != (*id, session, *owner));
                 Ok((*id, 0))
             }
-            Mutation::Void {} => Ok((InodeId::NIL, 0)),
+            // It decides when others have their turn, and nothing else.
+            Mutation::Lease { .. } | Mutation::Void {} => Ok((InodeId::NIL, 0)),
         }
     }
 

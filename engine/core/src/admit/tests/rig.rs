@@ -77,6 +77,11 @@ impl Rig {
         seq
     }
 
+    /// The session's last request was not admitted, and its number is free again.
+    pub fn unsend(&mut self, session: SessionId) {
+        *self.seqs.get_mut(&session).expect("it has sent one") -= 1;
+    }
+
     /// Sends a request, carries out all that is on the way, and returns its answer.
     pub fn call(&mut self, session: SessionId, op: Mutation) -> Result<Done, Refusal> {
         let seq = self.send(session, op);

@@ -1,6 +1,7 @@
 //! What one mount shows of what happens on another one: each test is a sentence of `docs/semantics.md`.
 
 mod fresh;
+mod leases;
 mod locks;
 mod names;
 mod open_files;

@@ -106,7 +106,7 @@ fn second(client: &Host, script: &str) -> BTreeMap<String, u64> {
     costs.min_by_key(total).expect("three")
 }
 
-fn requests(client: &Host) -> BTreeMap<String, u64> {
+pub fn requests(client: &Host) -> BTreeMap<String, u64> {
     let argv = ["getfattr", "--only-values", "-n", "trusted.rfs.requests", MOUNT];
     serde_json::from_str(&client.run(&argv).ok()).expect("JSON")
 }
