@@ -88,7 +88,7 @@ impl Recalls {
     pub fn overdue(&mut self, now_ms: u64) -> Vec<Own> {
         let late = |recall: &&mut Recall| now_ms.saturating_sub(recall.since_ms) >= PATIENCE_MS;
         let overdue = self.by_dir.iter_mut().map(|(dir, recall)| (*dir, recall));
-        let overdue = overdue.filter(|(_, recall)| !recall.revoked && late(&recall));
+        let overdue = overdue.filter(|(_, recall)| !recall.revoked && late(recall));
         let revoke = |(id, recall): (InodeId, &mut Recall)| {
             recall.revoked = true;
             let owner = LockOwner { session: recall.holder, owner: LEASE };
