@@ -27,22 +27,11 @@ impl Fs {
         }
     }
 
-    /// What a name stands for, if the leader has told it before it was asked for.
-    pub(super) fn known_ahead(&self, parent: u64, name: &Bytes) -> Option<Attr> {
-        let dir = self.inode(parent).ok()?;
-        self.shared.ahead().take(dir.id, name, Instant::now()).filter(|_| self.may_look_ahead())
-    }
-
-    /// The kernel may believe what it is told: so may we.
-    fn may_look_ahead(&self) -> bool {
-        !self.shared.entry_ttl().is_zero() && !self.shared.attr_ttl().is_zero()
-    }
-
     /// As [`Fs::find`]; where one name of a directory is found after the other, those that follow are asked for, too.
     pub(super) async fn find_on(self: &Rc<Self>, parent: u64, name: &Bytes) -> Result<Attr, Failure> {
         let attr = self.find(parent, name).await?;
         let dir = self.inode(parent)?.id;
-        if self.may_look_ahead() && self.shared.ahead().found(dir, Instant::now()) {
+        if self.shared.may_look_ahead() && self.shared.ahead().found(dir, Instant::now()) {
             tokio::task::spawn_local(self.clone().look_ahead(dir, name.clone()));
         }
         Ok(attr)
@@ -50,13 +39,13 @@ impl Fs {
 
     /// A listing may tell of what this mount has asked to change since: then it is of no use.
     async fn look_ahead(self: Rc<Self>, dir: InodeId, after: Bytes) {
-        let last = self.client.last();
+        let (last, asked) = (self.client.last(), self.shared.ahead().asked());
         let answer = self.client.ask(Query::ReadDir { id: dir, after, plus: true }).await;
         let entries = match answer {
-            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.may_look_ahead() => entries,
+            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.shared.may_look_ahead() => entries,
             _ => Vec::new(),
         };
-        self.shared.ahead().told(dir, entries, Instant::now());
+        self.shared.ahead().told(dir, entries, Instant::now(), asked);
     }
 
     /// Of a directory the kernel asks after each listing, since that might have changed its atime, and after each name that came

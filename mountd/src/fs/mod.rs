@@ -128,6 +128,7 @@ impl Fs {
 
     /// What the session says unasked. `shared` may be in use on other threads.
     pub fn pushed(shared: &Shared, push: Push) {
+        let _news = shared.taking_news();
         match push {
             Push::Recall(dir) => shared.leases().give_back(dir),
             Push::Changes(changes) => changes.into_iter().for_each(|change| changed(shared, change)),

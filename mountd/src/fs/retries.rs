@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rfs_model::attr::FileKind;
@@ -101,19 +101,26 @@ impl Fs {
 
     fn retry(self: &Rc<Self>, thread: u32, held: Option<Held>, unsettled: usize) {
         let (step, before) = self.retries.set(thread, held, unsettled);
+        self.shared.set_retrying(true);
         self.let_go(before);
         let fs = self.clone();
         tokio::task::spawn_local(async move {
             tokio::time::sleep(LINGERS).await;
-            fs.let_go(fs.retries.end(thread, Some(step)));
+            fs.let_go(fs.end_retry(thread, Some(step)));
         });
     }
 
     /// The thread has got its file open: what was held for it need not be.
     pub(super) fn retried(&self, thread: u32, id: InodeId) {
         if self.retries.holds(thread, id) {
-            self.let_go(self.retries.end(thread, None));
+            self.let_go(self.end_retry(thread, None));
         }
+    }
+
+    fn end_retry(&self, thread: u32, step: Option<u64>) -> Option<Held> {
+        let held = self.retries.end(thread, step);
+        self.shared.set_retrying(!self.retries.by_thread.borrow().is_empty());
+        held
     }
 
     fn let_go(&self, held: Option<Held>) {
@@ -129,15 +136,17 @@ impl Fs {
     pub async fn lookup_for(self: Rc<Self>, thread: u32, parent: u64, name: Bytes) -> Result<Entry, Failure> {
         let mut tries = if self.retries.pending(thread) { TRIES } else { 0 };
         loop {
-            let ahead = (tries == 0).then(|| self.known_ahead(parent, &name)).flatten();
-            let mut attr = match ahead {
-                Some(attr) => attr,
-                None => self.find_on(parent, &name).await.inspect_err(|_| self.is_settled(thread))?,
-            };
+            let mut attr = self.find_on(parent, &name).await.inspect_err(|_| self.is_settled(thread))?;
             if tries > 0 && attr.kind == FileKind::File {
                 tries -= 1;
                 attr = match self.open_at_leader(thread, attr.id, None).await {
-                    Ok(attr) => attr,
+                    // It has changed since it was found, so it may have been moved: its time would say that it was seen here after that
+                    // (see `settle`).
+                    Ok(opened) if opened.version != attr.version && tries > 0 => {
+                        self.client.release(attr.id);
+                        continue;
+                    }
+                    Ok(opened) => opened,
                     Err(Failure::Refused(Refusal::Stale)) => continue,
                     Err(failure) => return Err(failure),
                 };
@@ -159,13 +168,13 @@ impl Fs {
         id: InodeId,
         unless: Option<Index>,
     ) -> Result<Attr, Failure> {
-        let last = self.client.last();
+        let (last, asked) = (self.client.last(), self.shared.ahead().asked());
         let Answer::Opened { attr, data } = self.client.ask(Query::Open { id, unless }).await? else {
             return Err(Failure::Nonsense);
         };
         // The answer may know nothing of what this mount has changed since it asked.
         if !data.is_empty() && self.client.last() == last {
-            self.shared.ahead().contents().tell(id, data, Instant::now());
+            self.shared.ahead().tell_contents(id, data, asked);
         }
         let mine = || self.retries.holds(thread, id) || self.shared.files().any(|file| file.inode.id == id);
         if attr.nlink == 0 && !mine() {

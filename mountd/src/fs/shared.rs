@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, MutexGuard, Once};
+use std::sync::{Arc, Mutex, MutexGuard, Once, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -82,6 +82,10 @@ pub struct Shared {
     epoch: AtomicU64,
     /// We are told of others' changes: the kernel may cache.
     trusted: AtomicBool,
+    /// Held while the kernel's own thread answers from what is known here, and wholly while news is taken in.
+    answering: RwLock<()>,
+    /// Threads look up once more what they were told was gone.
+    retrying: AtomicBool,
     /// Every request is refused, until further notice.
     down: AtomicBool,
     changes: AtomicU64,
@@ -107,6 +111,8 @@ impl Shared {
             files: Mutex::default(),
             epoch: AtomicU64::default(),
             trusted: AtomicBool::default(),
+            answering: RwLock::default(),
+            retrying: AtomicBool::default(),
             down: AtomicBool::default(),
             changes: AtomicU64::default(),
             invalidations,
@@ -195,6 +201,27 @@ impl Shared {
     #[must_use]
     pub fn trusted(&self) -> bool {
         self.trusted.load(Ordering::Acquire)
+    }
+
+    /// To be held from before something known is looked at until the kernel has the answer: news that comes meanwhile is taken in
+    /// after that, and what it makes the kernel drop is there to be dropped.
+    ///
+    /// # Panics
+    /// As [`Shared::inodes`].
+    pub fn answering(&self) -> RwLockReadGuard<'_, ()> {
+        self.answering.read().expect("no holder panics")
+    }
+
+    pub(super) fn taking_news(&self) -> RwLockWriteGuard<'_, ()> {
+        self.answering.write().expect("no holder panics")
+    }
+
+    pub(super) fn is_retrying(&self) -> bool {
+        self.retrying.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_retrying(&self, retrying: bool) {
+        self.retrying.store(retrying, Ordering::Release);
     }
 
     pub fn set_down(&self, down: bool) {

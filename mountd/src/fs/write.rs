@@ -93,6 +93,7 @@ impl WriteRequest {
         let waiter = self.waiter(shared.clone(), file.clone());
         self.grows(&file);
         let (op, inode, epoch) = (self.op(&file), file.inode.clone(), file.epoch);
+        shared.ahead().changing(&Touched::by(&op));
         Ok(Some(Quick { op, credit, waiter, inode, epoch, birth_in: None }))
     }
 
@@ -136,9 +137,7 @@ impl Fs {
     pub fn submit(self: &Rc<Self>, quick: Quick) {
         let Quick { op, credit, waiter, inode, epoch, birth_in } = quick;
         if epoch == self.shared.epoch() {
-            let touched = Touched::by(&op);
             let seq = self.client.submit(op, credit, waiter);
-            self.shared.ahead().changing(&touched);
             [Some(&inode), birth_in.as_ref()].into_iter().flatten().for_each(|inode| inode.wrote(seq));
         } else {
             waiter(Err(Failure::Expired));

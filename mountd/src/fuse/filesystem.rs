@@ -94,10 +94,15 @@ impl Filesystem for Translator {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, to: ReplyEntry) {
+        let answering = self.shared.answering();
         if self.shared.lacks(parent.0, name.as_bytes()) {
             return to.error(errno(Refusal::NoEntry.into()));
         }
         let (name, thread) = (convert::name(name), req.pid());
+        if let Some(entry) = self.shared.found_ahead(parent.0, &name) {
+            return reply::entry(to, Ok(entry));
+        }
+        drop(answering);
         self.run(async move |fs| {
             let result = fs.clone().lookup_for(thread, parent.0, name.clone()).await;
             let absent = result == Err(Refusal::NoEntry.into());
@@ -113,9 +118,11 @@ impl Filesystem for Translator {
     }
 
     fn getattr(&self, req: &Request, number: INodeNo, _handle: Option<FileHandle>, to: ReplyAttr) {
+        let answering = self.shared.answering();
         if let Some(known) = self.shared.known_attributes(number.0) {
             return reply::attr(to, Ok(known));
         }
+        drop(answering);
         let thread = req.pid();
         self.run(async move |fs| {
             let result = fs.clone().getattr(number.0).await;
@@ -239,10 +246,12 @@ impl Filesystem for Translator {
         let (parent, name, caller) = (parent.0, convert::name(name), caller(req));
         let (kind, target) = (FileKind::File, Bytes::new());
         let node = NewNode { parent, name, kind, mode, umask, rdev: 0, target, caller };
+        let answering = self.shared.answering();
         if let Some((entry, opened, quick)) = self.shared.give_birth(&node, flags) {
             let taken = self.net.submit(quick).then_some((entry, opened)).ok_or(Failure::Ending);
             return reply::created(to, taken);
         }
+        drop(answering);
         self.run(async move |fs| reply::created(to, fs.create(node, flags).await));
     }
 
@@ -257,6 +266,11 @@ impl Filesystem for Translator {
         _lock_owner: Option<LockOwner>,
         to: ReplyData,
     ) {
+        let answering = self.shared.answering();
+        if let Some(data) = self.shared.read_ahead(handle.0, offset, size) {
+            return reply::data(to, Ok(data));
+        }
+        drop(answering);
         self.run(async move |fs| reply::data(to, fs.read(handle.0, offset, size).await));
     }
 

@@ -211,8 +211,10 @@ impl Inner {
         if !matches!(self.tree, TreeState::Ready(_)) || self.applied() < self.committed {
             return Ok(Standing::Recovering { percent: self.recovered_percent() });
         }
-        if hello.purpose == Purpose::LocalReads {
-            return if self.state.started { self.judge(peer) } else { Ok(Standing::Stopped) };
+        // That a volume is stopped only its leader knows for certain: a brick that follows may not have heard yet that it was started,
+        // and whoever is told so gives up.
+        if hello.purpose == Purpose::LocalReads && self.state.started {
+            return self.judge(peer);
         }
         let leader = self.core.leader().unwrap_or(NodeId::NIL);
         match self.core.role() {

@@ -28,19 +28,23 @@ struct Table {
 
 impl Contents {
     fn held(&self) -> Option<MutexGuard<'_, Table>> {
-        self.holds.load(Ordering::Acquire).then(|| self.table.lock().expect("no holder panics"))
+        self.holds.load(Ordering::SeqCst).then(|| self.table.lock().expect("no holder panics"))
     }
 
-    /// All that a file holds.
-    pub fn tell(&self, id: InodeId, data: Bytes, now: Instant) {
+    /// All that a file holds, unless that is `old` by now.
+    pub fn tell(&self, id: InodeId, data: Bytes, now: Instant, old: impl FnOnce() -> bool) {
         let mut table = self.table.lock().expect("no holder panics");
+        // Before it is looked whether there was a change: who makes one then looks here.
+        self.holds.store(true, Ordering::SeqCst);
+        if old() {
+            return;
+        }
         table.forget(id);
         if table.bytes + data.len() > BYTES {
             *table = Table::default();
         }
         table.bytes += data.len();
         table.files.insert(id, (data, now));
-        self.holds.store(true, Ordering::Release);
     }
 
     /// What a read gives, if that was told a moment ago. After the file's end the kernel has it all.
@@ -95,22 +99,22 @@ mod tests {
     #[test]
     fn a_file_is_read_to_its_end_once() {
         let (contents, now) = (Contents::default(), Instant::now());
-        contents.tell(id(1), Bytes::from_static(b"0123456789"), now);
+        contents.tell(id(1), Bytes::from_static(b"0123456789"), now, || false);
         let read = |offset, len| contents.read(id(1), offset, len, now);
         assert_eq!(read(0, 4).as_deref(), Some(&b"0123"[..]));
         assert_eq!(read(4, 3).as_deref(), Some(&b"456"[..]));
         assert_eq!(read(7, 4096).as_deref(), Some(&b"789"[..]));
         assert_eq!(read(0, 4), None, "the kernel has it");
-        contents.tell(id(1), Bytes::from_static(b"01"), now);
+        contents.tell(id(1), Bytes::from_static(b"01"), now, || false);
         assert_eq!(read(u64::MAX, 4).as_deref(), Some(&b""[..]), "behind the end");
     }
 
     #[test]
     fn nothing_is_kept_that_is_old_or_has_changed() {
         let (contents, now) = (Contents::default(), Instant::now());
-        (1..5).for_each(|n| contents.tell(id(n), Bytes::from_static(b"text"), now));
+        (1..5).for_each(|n| contents.tell(id(n), Bytes::from_static(b"text"), now, || false));
         contents.forget(id(1));
-        contents.tell(id(2), Bytes::from_static(b"newer"), now);
+        contents.tell(id(2), Bytes::from_static(b"newer"), now, || false);
         let read = |n, now| contents.read(id(n), 0, 9, now);
         assert_eq!(read(1, now), None);
         assert_eq!(read(2, now).as_deref(), Some(&b"newer"[..]));
@@ -123,7 +127,7 @@ mod tests {
     #[test]
     fn there_is_a_bound() {
         let (contents, now) = (Contents::default(), Instant::now());
-        (0..1000).for_each(|n| contents.tell(id(n), Bytes::from(vec![7; 16 * 1024]), now));
+        (0..1000).for_each(|n| contents.tell(id(n), Bytes::from(vec![7; 16 * 1024]), now, || false));
         let table = contents.table.lock().unwrap();
         assert!(table.bytes <= BYTES);
         assert_eq!(table.bytes, table.files.values().map(|(data, _)| data.len()).sum::<usize>());

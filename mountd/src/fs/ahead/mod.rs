@@ -9,9 +9,10 @@
 //! there are never answered from here (ADR 14).
 
 mod contents;
+mod quick;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,13 @@ pub struct Ahead {
     /// Nothing is there: most changes need not look.
     holds: AtomicBool,
     contents: Contents,
+    /// Changes that this mount has asked for.
+    changes: AtomicU64,
 }
+
+/// How many changes this mount had asked for at some time. What is asked for then may be told as long as there are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked(u64);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -84,13 +91,24 @@ impl Ahead {
     }
 
     fn held(&self) -> Option<MutexGuard<'_, Table>> {
-        self.holds.load(Ordering::Acquire).then(|| self.table())
+        self.holds.load(Ordering::SeqCst).then(|| self.table())
+    }
+
+    /// For [`Ahead::told`] and [`Ahead::tell_contents`].
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked(self.changes.load(Ordering::SeqCst))
     }
 
     /// Data of files that were opened a moment ago.
     #[must_use]
     pub fn contents(&self) -> &Contents {
         &self.contents
+    }
+
+    /// All that a file held when it was asked for.
+    pub fn tell_contents(&self, id: InodeId, data: Bytes, asked: Asked) {
+        self.contents.tell(id, data, Instant::now(), || self.asked() != asked);
     }
 
     /// What a name stands for, if that was told a moment ago. It is not kept: the kernel keeps it.
@@ -131,8 +149,13 @@ impl Ahead {
     }
 
     /// The listing has come; empty where it is of no use.
-    pub fn told(&self, parent: InodeId, entries: Vec<DirEntry>, now: Instant) {
+    pub fn told(&self, parent: InodeId, mut entries: Vec<DirEntry>, now: Instant, asked: Asked) {
         let mut table = self.table();
+        // Before it is looked whether there was a change: who makes one then looks here.
+        self.holds.store(true, Ordering::SeqCst);
+        if self.asked() != asked {
+            entries.clear();
+        }
         if table.places.len() + entries.len() > ENTRIES {
             table.clear();
         }
@@ -148,7 +171,6 @@ impl Ahead {
             }
         }
         dir.given = dir.entries.len();
-        self.holds.store(true, Ordering::Release);
     }
 
     /// Somebody else has changed something.
@@ -163,11 +185,12 @@ impl Ahead {
         }
     }
 
-    /// This mount has asked for this change.
+    /// This mount asks for this change, or has: to be called before the program hears of it.
     pub fn changing(&self, touched: &Touched) {
         if touched.is_nothing() {
             return;
         }
+        self.changes.fetch_add(1, Ordering::SeqCst);
         touched.ids.iter().flatten().for_each(|id| self.contents.forget(*id));
         let Some(mut table) = self.held() else { return };
         touched.ids.iter().flatten().for_each(|id| table.drop_inode(*id));
@@ -283,7 +306,7 @@ mod tests {
 
     fn filled(entries: impl IntoIterator<Item = u64>, now: Instant) -> Ahead {
         let ahead = Ahead::default();
-        ahead.told(DIR, entries.into_iter().map(|n| entry(n, 1)).collect(), now);
+        ahead.told(DIR, entries.into_iter().map(|n| entry(n, 1)).collect(), now, ahead.asked());
         ahead
     }
 
@@ -292,7 +315,7 @@ mod tests {
         let (ahead, now) = (Ahead::default(), Instant::now());
         let asks: Vec<bool> = (0..6).map(|_| ahead.found(DIR, now)).collect();
         assert_eq!(asks, [false, false, false, true, false, false], "one listing at a time");
-        ahead.told(DIR, vec![entry(1, 1)], now);
+        ahead.told(DIR, vec![entry(1, 1)], now, ahead.asked());
         assert_eq!(ahead.take(DIR, &name(1), now).unwrap().id, entry(1, 1).id);
         assert!(ahead.take(DIR, &name(1), now).is_none(), "the kernel has it");
         let slow: Vec<bool> = (0..6).map(|n| ahead.found(DIR, now + (KEPT + KEPT) * n)).collect();
@@ -307,7 +330,7 @@ mod tests {
         let mut waits = vec![];
         for _ in 0..3 {
             waits.push(until_asked());
-            ahead.told(DIR, (0..100).map(|n| entry(n, 1)).collect(), now);
+            ahead.told(DIR, (0..100).map(|n| entry(n, 1)).collect(), now, ahead.asked());
         }
         assert_eq!(waits, [16, 64, 256]);
         (0..50).for_each(|n| assert!(ahead.take(DIR, &name(n), now).is_some()));
@@ -335,7 +358,7 @@ mod tests {
         let now = Instant::now();
         assert!(filled([1], now).take(DIR, &name(1), now + KEPT + KEPT).is_none());
         let ahead = Ahead::default();
-        ahead.told(DIR, vec![entry(1, 2)], now);
+        ahead.told(DIR, vec![entry(1, 2)], now, ahead.asked());
         assert!(ahead.take(DIR, &name(1), now).is_none());
     }
 
@@ -344,7 +367,7 @@ mod tests {
         let now = Instant::now();
         let ahead = filled(0..ENTRIES as u64, now);
         let other = InodeId { term: Term(1), index: Index(u64::MAX / 2) };
-        ahead.told(other, vec![entry(1, 1)], now);
+        ahead.told(other, vec![entry(1, 1)], now, ahead.asked());
         let table = ahead.table();
         assert_eq!((table.dirs.len(), table.places.len()), (1, 1));
     }

@@ -7,6 +7,7 @@ use rfs_model::client::{Done, Mutation, WantAttr};
 use rfs_model::{Attr, FileKind, Index, Refusal, Timestamp};
 
 use super::keep::now_ms;
+use crate::fs::ahead::Touched;
 use crate::fs::attrs::changed_by;
 use crate::fs::inode::ASKED_OFTEN;
 use crate::fs::{Entry, Inode, Invalidation, NewNode, Opened, Quick, Shared};
@@ -58,6 +59,7 @@ impl Shared {
         inode.born(attr, moment);
         dir.bears();
         let op = node.asked(dir.id, birth.id, true);
+        self.ahead().changing(&Touched::by(&op));
         let waiter = self.at_birth(node, &inode, &dir);
         let opened = self.hand_out(inode.clone(), flags, false);
         let entry = Entry { attr, attr_ttl: Duration::ZERO, entry_ttl: self.entry_ttl() };
@@ -116,6 +118,7 @@ impl Shared {
             }
         });
         let op = Mutation::SetAttr { id: inode.id, want };
+        self.ahead().changing(&Touched::by(&op));
         let epoch = self.epoch();
         Some((attr, Quick { op, credit, waiter, inode, epoch, birth_in: None }))
     }
