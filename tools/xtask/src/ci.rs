@@ -31,6 +31,9 @@ fn benches() -> Result<()> {
 const ON_HOSTS: [&str; 6] =
     ["rfs-benches", "rfs-cluster", "rfs-chaos", "rfs-posix", "rfs-powercut", "rfs-rot"];
 
+/// Of them, the one that runs the suites of others: these are built meanwhile.
+const SUITES: &str = "rfs-posix";
+
 /// How many of their clusters live at once: on two processors these were idle for most of the time with two; with four it takes
 /// as long as with three.
 const CLUSTERS: usize = 3;
@@ -39,7 +42,7 @@ const CLUSTERS: usize = 3;
 /// on. Without it, what runs on hosts and what computes run side by side, the latter with less of a claim to the processors:
 /// timeouts are those of real clusters.
 pub fn test(rest: &[String]) -> Result<()> {
-    packages::install()?;
+    packages::debian()?;
     let (full, rest): (Vec<_>, Vec<_>) = rest.iter().partition(|word| *word == "--full");
     let test = |program: Command| {
         let mut command = program;
@@ -49,6 +52,7 @@ pub fn test(rest: &[String]) -> Result<()> {
         command
     };
     if !rest.is_empty() {
+        packages::third_party(cargo)?;
         return run(test(cargo()).args(["test", "--workspace"]).args(rest));
     }
     run(cargo().args(["test", "--workspace", "--no-run"]))?;
@@ -61,20 +65,28 @@ pub fn test(rest: &[String]) -> Result<()> {
     // Always the whole workspace: of some of its packages alone, cargo would build other variants.
     let (with_hosts, without): (Vec<_>, Vec<_>) =
         targets("test")?.into_iter().partition(|(package, _)| ON_HOSTS.contains(&package.as_str()));
+    let (with_suites, with_hosts): (Vec<_>, Vec<_>) =
+        with_hosts.into_iter().partition(|(package, _)| package == SUITES);
     let chosen = |targets: Vec<(String, String)>| {
         targets.into_iter().flat_map(|(_, name)| ["--test".to_owned(), name])
     };
     let mut computing = test(niced(&cargo()));
     computing.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).args(chosen(without));
     let mut computing = computing.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
-    let mut on_hosts = test(cargo());
-    on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(with_hosts));
-    on_hosts.env("RUST_TEST_THREADS", CLUSTERS.to_string()).env("RFS_BIN", built);
-    let on_hosts = run(&mut on_hosts);
+    let suites = std::thread::spawn(|| packages::third_party(|| niced(&cargo())));
+    let on_hosts = |targets| {
+        let mut on_hosts = test(cargo());
+        on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(targets));
+        on_hosts.env("RUST_TEST_THREADS", CLUSTERS.to_string()).env("RFS_BIN", &built);
+        run(&mut on_hosts)
+    };
+    let first = on_hosts(with_hosts);
+    suites.join().expect("it does not panic")?;
+    let second = on_hosts(with_suites);
     let computed = computing.wait().context("cargo test")?;
     std::io::copy(&mut File::open(&log)?, &mut std::io::stderr())?;
     ensure!(computed.success(), "the tests that compute failed, see above and in {}", log.display());
-    on_hosts
+    first.and(second)
 }
 
 /// The same program, with less of a claim to the processors.

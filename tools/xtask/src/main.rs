@@ -101,7 +101,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Chaos(rest) => prove::prove("rfs-chaos", &rest.words),
         Chore::Rot(rest) => prove::prove("rfs-rot", &rest.words),
         Chore::Posix(rest) => {
-            packages::third_party()?;
+            packages::third_party(run::cargo)?;
             prove::prove("rfs-posix", &rest.words)
         }
         Chore::Fuzz(options) => fuzz::fuzz(&options),

@@ -32,11 +32,11 @@ const THIRD_PARTY: &str = include_str!("../../../testbed/posix/third-party.txt")
 /// Installs what is missing, and says so.
 pub fn install() -> Result<()> {
     debian()?;
-    third_party()
+    third_party(cargo)
 }
 
-/// Builds the suites of others, each into a folder of its own in cargo's.
-pub fn third_party() -> Result<()> {
+/// Builds the suites of others, each into a folder of its own in cargo's, by this program.
+pub fn third_party(cargo: impl Fn() -> Command) -> Result<()> {
     let place = target_dir()?.join("third-party");
     for line in THIRD_PARTY.lines().filter(|line| !line.starts_with('#')) {
         let (name, version) = line.split_once(' ').with_context(|| line.to_owned())?;
@@ -55,7 +55,8 @@ pub fn third_party() -> Result<()> {
     Ok(())
 }
 
-fn debian() -> Result<()> {
+/// Programs of others that are packages.
+pub fn debian() -> Result<()> {
     let mut missing: Vec<&str> =
         NEEDED.iter().filter(|(program, _)| !have(program)).map(|(_, package)| *package).collect();
     missing.dedup();
