@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rfs_model::op::{LockKind, LockOwner, LockRange};
+use rfs_model::op::{LEASE, LockKind, LockOwner, LockRange};
 use rfs_model::{InodeId, SessionId, layout};
 
 /// Ranges that one inode's table holds at the most; beyond, requests are refused.
@@ -44,6 +44,12 @@ impl Locks {
     #[must_use]
     pub fn held(&self, id: InodeId) -> &[Held] {
         self.inodes.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The session that has the lease on a directory.
+    #[must_use]
+    pub fn leased_to(&self, dir: InodeId) -> Option<SessionId> {
+        self.held(dir).iter().find(|held| held.owner.owner == LEASE).map(|held| held.owner.session)
     }
 
     /// Whether the owner holds any byte of the range.

@@ -42,7 +42,9 @@ impl Fs {
         let (last, asked) = (self.client.last(), self.shared.ahead().asked());
         let answer = self.client.ask(Query::ReadDir { id: dir, after, plus: true }).await;
         let entries = match answer {
-            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.shared.may_look_ahead() => entries,
+            Ok(Answer::Dir { entries, .. }) if self.client.last() == last && self.shared.may_look_ahead() => {
+                entries
+            }
             _ => Vec::new(),
         };
         self.shared.ahead().told(dir, entries, Instant::now(), asked);

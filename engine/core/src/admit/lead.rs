@@ -3,18 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use rfs_model::op::{LEASE, LockOwner};
 use rfs_model::{Index, InodeId, Op, SessionId, Term, Timestamp};
 
 use super::desk::{Desk, Life};
-use super::lease::Recalls;
 use super::opens::Opens;
 use super::overlay::Overlay;
+use super::recalls::{Recalls, TICK_MS};
 use super::state::{Applied, Replicated, SessionEvent};
 
 /// A session that has been silent for so long, while a leader exists, has ended.
 pub const EXPIRY_MS: u64 = 60_000;
-/// What one tick adds to the sessions' clock at the most: a leader that was stopped itself has heard nobody.
-pub(super) const TICK_MS: u64 = 1_000;
 /// A clock that went back by more than this since the last leader was set on purpose.
 const SKEW_SECS: i64 = 10;
 
@@ -83,7 +82,10 @@ impl Lead {
     pub fn tick(&mut self, now_ms: u64) {
         self.clock_ms += now_ms.saturating_sub(self.ticked_ms).min(TICK_MS);
         self.ticked_ms = self.ticked_ms.max(now_ms);
-        self.own.extend(self.recalls.overdue(self.clock_ms));
+        for (id, session) in self.recalls.overdue(self.clock_ms) {
+            let owner = LockOwner { session, owner: LEASE };
+            self.own.push_back(Own { session: SessionId::NIL, op: Op::Unlock { id, owner } });
+        }
     }
 
     /// Sessions that have been silent for too long; their ends are on the way when this returns.

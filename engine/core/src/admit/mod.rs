@@ -18,6 +18,7 @@ mod names;
 mod opens;
 mod overlay;
 mod propose;
+mod recalls;
 mod remove;
 mod rename;
 mod scene;

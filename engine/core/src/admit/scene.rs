@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use rfs_model::{Attr, FileKind, Index, InodeId, Op, Refusal, SessionId, Timestamp};
 
-use super::lease;
 use super::limits::Limits;
 use super::opens::Opens;
 use super::overlay::{Overlay, Pending};
@@ -136,7 +135,7 @@ impl Scene<'_> {
         if pending > self.over.last_of(self.session, dir) {
             return Err(Stop::Wait(pending));
         }
-        match lease::holder(&self.state.locks, dir) {
+        match self.state.locks.leased_to(dir) {
             Some(holder) if holder != self.session => Err(Stop::Leased { dir, holder }),
             _ => Ok(()),
         }

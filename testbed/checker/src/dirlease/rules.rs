@@ -22,11 +22,11 @@ rules! {
     no_renew_after_recall: "a leader that has sent a Recall, or tried to, answers no Renew of that lease",
         "mountd lease::table: what leaves is not believed in again, renewed or not";
     revoke_waits: "a leader revokes a lease some time after its Recall, not at once",
-        "admit::lease::Recalls::overdue";
+        "admit::recalls::Recalls::overdue";
     revoke_outlasts_belief: "that time is longer than belief",
-        "admit::lease::PATIENCE_MS";
+        "admit::recalls::PATIENCE_MS";
     recall_of_this_lease: "it counts from the Recall of this lease, not of an earlier one",
-        "admit::lease::Recalls::ended, take: no lease while a record about one is on its way";
+        "admit::recalls::Recalls::ended, take: no lease while a record about one is on its way";
     recall_of_this_leader: "and from this leader's Recall, not from an earlier leader's",
         "admit::lead::Lead::new";
     lease_is_replicated: "a new leader knows the leases",
