@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
-use rfs_model::limits::BELIEF_MS;
+use rfs_model::limits::{BELIEF_MS, NAME_BYTES};
 use rfs_model::{Attr, Index, InodeId};
 
 /// New directories that are remembered until something is made in them.
@@ -160,9 +160,10 @@ impl Table {
         Some(lease)
     }
 
+    /// Of names that no brick can have the leader has more to say than that.
     #[must_use]
     pub fn lacks(&mut self, dir: InodeId, name: &[u8], now: u64) -> bool {
-        self.believed(dir, now).is_some_and(|lease| !lease.names.contains(name))
+        name.len() <= NAME_BYTES && self.believed(dir, now).is_some_and(|lease| !lease.names.contains(name))
     }
 
     #[must_use]
@@ -292,6 +293,7 @@ mod tests {
     #[test]
     fn a_new_file_gets_an_identity_and_its_name_is_there() {
         let mut table = table(id(5), 0o2755);
+        assert_eq!(table.birth(id(5), &Bytes::from(vec![b'x'; NAME_BYTES + 1]), 1000), None);
         assert_eq!(table.birth(id(5), &A, 1000), None, "there is one");
         assert_eq!(table.birth(id(5), &B, 1000), Some(Birth { id: id(20), gid: Some(7) }));
         assert_eq!(table.birth(id(5), &B, 1000), None);

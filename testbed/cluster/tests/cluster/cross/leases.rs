@@ -81,6 +81,8 @@ fn a_name_is_made_once() {
         let mut made = File::create_new(pair.here(&format!("{dir}/f"))).unwrap();
         let taken = File::create_new(pair.there(&format!("{dir}/f"))).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{taken}");
+        let long = File::create_new(pair.here(&format!("{dir}/{}", "x".repeat(256)))).unwrap_err();
+        assert_eq!(long.raw_os_error(), Some(libc::ENAMETOOLONG));
         fs::write(pair.there(&format!("{dir}/g")), "g").unwrap();
         made.write_all(b"f").unwrap();
         drop(made);
