@@ -23,6 +23,8 @@ pub struct Pending {
     pub dies: Index,
     /// The newest record about its locks.
     pub locks: Index,
+    /// Whose that is.
+    pub locker: SessionId,
     /// The newest record about its extended attributes.
     pub xattrs: Index,
     /// Its kind, once a pending record has looked at it.
@@ -137,7 +139,7 @@ impl Overlay {
             pending.dies = index;
         }
         match op {
-            Op::Lock { .. } | Op::Unlock { .. } => pending.locks = index,
+            Op::Lock { .. } | Op::Unlock { .. } => (pending.locks, pending.locker) = (index, session),
             Op::SetXattr { .. } | Op::RemoveXattr { .. } => pending.xattrs = index,
             _ => {}
         }

@@ -128,12 +128,12 @@ impl Scene<'_> {
         Ok(attr)
     }
 
-    /// What is pending on the directory's locks counts, unless it is this session's own: of another's it has waited for the end
-    /// before it proposed anything about the directory.
+    /// What is pending on the directory's locks counts, unless it is this session's own. There is one such record at a time, but
+    /// for the leader's own, by which it takes a lease away.
     fn not_leased(&self, dir: InodeId) -> Judged<()> {
-        let pending = self.over.still(dir, |p| p.locks);
-        if pending > self.over.last_of(self.session, dir) {
-            return Err(Stop::Wait(pending));
+        let own = self.over.inode(dir).is_none_or(|pending| pending.locker == self.session);
+        if !own {
+            unless_pending(self.over.still(dir, |p| p.locks))?;
         }
         match self.state.locks.leased_to(dir) {
             Some(holder) if holder != self.session => Err(Stop::Leased { dir, holder }),

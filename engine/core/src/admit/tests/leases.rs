@@ -1,6 +1,6 @@
 //! Leases on directories.
 
-use rfs_model::client::Mutation;
+use rfs_model::client::{Mutation, SetTime, WantAttr};
 use rfs_model::limits::BELIEF_MS;
 use rfs_model::op::{LEASE, LockKind, LockOwner, LockRange};
 use rfs_model::{FileKind, Index, InodeId, Op, Refusal, SessionId, Term};
@@ -122,6 +122,20 @@ fn one_that_is_on_its_way_counts() {
     assert_eq!(rig.admit_all().len(), 2, "A does not wait for itself");
     rig.send(B, make(dir, "b", FileKind::File));
     assert_eq!(rig.admit_all(), []);
+    assert_eq!(run(&mut rig), 0);
+    assert_eq!(recalls(&mut rig), [(A, dir)]);
+}
+
+#[test]
+fn one_that_is_on_its_way_counts_also_for_whoever_has_changed_the_directory_since() {
+    let mut rig = Rig::new();
+    let dir = rig.dir(ROOT, "d");
+    let op = lease(&rig, dir);
+    let want = WantAttr { mtime: Some(SetTime::Now), ..WantAttr::default() };
+    rig.send(A, op);
+    rig.send(B, Mutation::SetAttr { id: dir, want });
+    rig.send(B, make(dir, "b", FileKind::File));
+    assert_eq!(rig.admit_all().len(), 2, "the lease and the times; the name waits");
     assert_eq!(run(&mut rig), 0);
     assert_eq!(recalls(&mut rig), [(A, dir)]);
 }
