@@ -3,7 +3,7 @@
 use rfs_core::consensus::api::RoleView;
 
 use crate::kind::Kind;
-use crate::net::{Cut, SEATS};
+use crate::net::{CLIENTS, Cut, SEATS};
 use crate::outside::{Event, Step};
 use crate::setup::Weather;
 use crate::world::World;
@@ -95,7 +95,13 @@ impl World {
     /// A leader loses sight of all but the mounts, which find the next leader, and then this one again, before it knows.
     pub fn leave_leader_to_mounts(&mut self) {
         let Some(n) = self.leader().filter(|_| self.bricks.len() > 1) else { return };
+        if self.out.setup.leases && self.out.now < self.ambush_until {
+            return;
+        }
         self.out.stats.fault(Kind::LeaderAlone);
+        if self.out.setup.leases && self.out.rng.one_in(2) {
+            return self.leave_leader_to_one_mount(n);
+        }
         self.out.say(format_args!("leader {n} loses sight of all but the mounts"));
         self.cut_off(n, true);
         let next = (n + 1) % self.bricks.len();
@@ -104,6 +110,18 @@ impl World {
             self.later(from + 50, from + 80, Step::Visit { brick: n });
         }
         self.heal_later(2_000, 5_000);
+    }
+
+    /// A leader loses sight of all but one mount, which hears of nobody else that wants its lease back. The others find the next
+    /// leader, who takes that lease away in the end.
+    fn leave_leader_to_one_mount(&mut self, n: usize) {
+        let mount = self.out.rng.below(self.clients.len() as u64) as usize;
+        self.out.say(format_args!("leader {n} loses sight of all but mount {mount}"));
+        self.cut_off(n, true);
+        for other in (0..self.clients.len()).filter(|other| *other != mount) {
+            self.cut_both(n, CLIENTS + other, Cut::Silent);
+        }
+        self.heal_later(5_000, 8_000);
     }
 
     /// A brick that lacks something loses sight of those who have it.

@@ -1,13 +1,18 @@
 //! A mount's session: numbered requests in order, kept until they are durable, sent again to each new leader.
 
+mod deed;
+mod lease;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rfs_core::testing::MemTree;
 use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
-use rfs_model::op::{LockKind, LockRange};
-use rfs_model::{FileKind, Index, InodeId, Refusal, Seq};
+use rfs_model::{Index, InodeId, Refusal, Seq};
 
+use self::deed::{Deed, name};
+use self::lease::Leases;
+use crate::clock::Clock;
 use crate::net::CLIENTS;
 use crate::outside::{Event, Heard, Item, Outside};
 
@@ -15,6 +20,9 @@ use crate::outside::{Event, Heard, Item, Outside};
 const WINDOW: usize = 24;
 /// Silence after which a connection is given up, microseconds.
 const SILENCE_US: u64 = 800_000;
+
+/// A machine that stood still hears what came meanwhile only after what its programs do at once, microseconds.
+const DEAF_US: u64 = 30_000;
 
 /// What the client knows of a request that it keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +33,12 @@ enum Kept {
     },
     /// The number stays used; the request is not judged again.
     Refused,
+}
+
+impl Kept {
+    fn is_open(self) -> bool {
+        self == Self::Unanswered
+    }
 }
 
 #[derive(Debug)]
@@ -38,7 +52,14 @@ pub struct Client {
     resumed: bool,
     target: usize,
     heard_us: u64,
+    /// Until then its machine stands still.
+    pub frozen_until: u64,
     next: u64,
+    /// What each request does, from the first one on.
+    deeds: Vec<Deed>,
+    /// Requests that have nothing to do with leases, so far.
+    turn: u64,
+    leases: Leases,
     window: BTreeMap<u64, Kept>,
     file: InodeId,
     /// The newest request that was answered and has a record; all such before it are carried out too.
@@ -48,37 +69,9 @@ pub struct Client {
     pub forsaken: bool,
 }
 
-fn name(prefix: char, client: usize, seq: u64) -> Bytes {
-    format!("{prefix}{client}-{seq}").into()
-}
-
-/// What request `seq` does besides appending its number to the client's file.
-enum Deed {
-    MakeFile,
-    Make(u64),
-    Rename(u64),
-    Unlink(u64),
-    /// All of the root directory, against the other clients.
-    Lock,
-    Unlock,
-    Append,
-}
-
-fn deed(seq: u64) -> Deed {
-    match seq % 10 {
-        _ if seq == 1 => Deed::MakeFile,
-        0 | 5 => Deed::Make(seq),
-        2 | 7 if seq > 6 => Deed::Rename(seq - 2),
-        4 if seq > 10 => Deed::Unlink(seq - 4),
-        6 if seq % 30 == 6 => Deed::Lock,
-        9 if seq % 30 == 9 => Deed::Unlock,
-        _ => Deed::Append,
-    }
-}
-
 impl Client {
     #[must_use]
-    pub fn new(n: usize) -> Self {
+    pub fn new(n: usize, clock: Clock) -> Self {
         Self {
             n,
             alive: true,
@@ -88,7 +81,11 @@ impl Client {
             resumed: false,
             target: 0,
             heard_us: 0,
+            frozen_until: 0,
             next: 1,
+            deeds: Vec::new(),
+            turn: 0,
+            leases: Leases::new(clock),
             window: BTreeMap::new(),
             file: InodeId::NIL,
             answered: 0,
@@ -100,13 +97,18 @@ impl Client {
     /// Nothing is left to be sent or waited for.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        !self.alive || self.window.is_empty() && self.next > 1
+        !self.alive || self.window.is_empty() && self.next > 1 && self.leases.is_done()
+    }
+
+    #[must_use]
+    pub fn n(&self) -> usize {
+        self.n
     }
 
     /// Its file, and how many bytes of it it knows to be written.
     #[must_use]
     pub fn has_written(&self) -> Option<(InodeId, u64)> {
-        let appended = (2..=self.answered).filter(|seq| matches!(deed(*seq), Deed::Append)).count() as u64;
+        let appended = (2..=self.answered).filter(|seq| self.deed(*seq) == Deed::Append).count() as u64;
         (appended > 0).then_some((self.file, 8 * appended))
     }
 
@@ -115,6 +117,7 @@ impl Client {
             out.hang_up(conn);
         }
         self.ready = false;
+        self.leases.lost();
     }
 
     fn give_up(&mut self, out: &mut Outside) {
@@ -130,6 +133,11 @@ impl Client {
     pub fn wake(&mut self, out: &mut Outside) {
         if !self.alive {
             return;
+        }
+        if self.frozen_until > out.now {
+            // Others' silence is no evidence to one who was not there to hear.
+            self.heard_us = self.frozen_until;
+            return out.after(self.frozen_until - out.now, Event::Wake { client: self.n });
         }
         let pause = out.rng.within(2_000, 2 * out.setup.pace_us);
         out.after(pause, Event::Wake { client: self.n });
@@ -153,21 +161,37 @@ impl Client {
     }
 
     fn work(&mut self, conn: u64, out: &mut Outside) {
+        if out.setup.leases {
+            self.keep_leases(conn, out);
+        }
         // Each client gets something done: the volume serves.
         let most = if self.quiet { u64::from(self.next == 1) } else { out.rng.within(0, 3) };
         for _ in 0..most {
             if self.window.len() >= WINDOW || self.next > 1 && self.file == InodeId::NIL {
                 break;
             }
-            self.window.insert(self.next, Kept::Unanswered);
-            self.send(conn, self.next, out);
-            self.next += 1;
+            let of_leases = if out.setup.leases && self.turn > 0 { self.deed_of_leases(out) } else { None };
+            if of_leases.is_none() && self.leases.is_devoted() {
+                break;
+            }
+            let deed = of_leases.unwrap_or_else(|| {
+                self.turn += 1;
+                Deed::ordinary(self.turn)
+            });
+            self.begin(conn, deed, out);
         }
         if out.rng.one_in(if self.quiet { 2 } else { 8 }) {
             let seq = Seq(self.next - 1);
             let message = ToBrick::Query { tag: 1, at: Index::ZERO, op: Query::Sync { seq } };
             out.to_brick(conn, Item::Client { conn, message: Box::new(message) });
         }
+    }
+
+    fn begin(&mut self, conn: u64, deed: Deed, out: &mut Outside) {
+        self.deeds.push(deed);
+        self.window.insert(self.next, Kept::Unanswered);
+        self.send(conn, self.next, out);
+        self.next += 1;
     }
 
     fn lowest_kept(&self) -> Seq {
@@ -180,53 +204,28 @@ impl Client {
             Some(Kept::Refused) => Mutation::Void {},
             Some(Kept::Unanswered) | None => self.mutation(seq, InodeId::NIL),
         };
-        if matches!(op, Mutation::Unlock { .. }) {
+        if self.deed(seq) == Deed::Unlock {
             out.oracle.unlocks(self.n);
         }
         let message = ToBrick::Mutate { seq: Seq(seq), lowest_kept: self.lowest_kept(), op };
         out.to_brick(conn, Item::Client { conn, message: Box::new(message) });
     }
 
+    fn deed(&self, seq: u64) -> Deed {
+        self.deeds[seq as usize - 1]
+    }
+
     fn mutation(&self, seq: u64, told: InodeId) -> Mutation {
-        let root = InodeId::ROOT;
-        let make = |name: Bytes| Mutation::Make {
-            parent: root,
-            name,
-            kind: FileKind::File,
-            mode: 0o644,
-            umask: 0o022,
-            uid: 1,
-            gid: 1,
-            rdev: 0,
-            target: Bytes::new(),
-            as_id: told,
-            open: false,
-        };
-        match deed(seq) {
-            Deed::MakeFile => make(name('f', self.n, 0)),
-            Deed::Make(of) => make(name('c', self.n, of)),
-            Deed::Rename(of) => Mutation::Rename {
-                from: root,
-                from_name: name('c', self.n, of),
-                to: root,
-                to_name: name('r', self.n, of),
-                flags: 0,
-            },
-            Deed::Unlink(of) => Mutation::Unlink { parent: root, name: name('r', self.n, of), dir: false },
-            Deed::Lock => {
-                let range = LockRange { kind: LockKind::Exclusive, start: 0, end: u64::MAX, pid: 1 };
-                Mutation::Lock { id: root, owner: 1, range }
-            }
-            Deed::Unlock => Mutation::Unlock { id: root, owner: 1 },
-            Deed::Append => {
-                Mutation::Append { id: self.file, data: Bytes::copy_from_slice(&seq.to_le_bytes()) }
-            }
-        }
+        self.deed(seq).mutation(self.n, seq, self.file, told)
     }
 
     pub fn heard(&mut self, conn: u64, heard: Heard, out: &mut Outside) {
         if self.conn != Some(conn) || !self.alive {
             return;
+        }
+        let hears_from = self.frozen_until + DEAF_US;
+        if self.frozen_until > 0 && hears_from > out.now {
+            return out.after(hears_from - out.now, Event::Heard { client: self.n, conn, heard });
         }
         self.heard_us = out.now;
         match heard {
@@ -244,6 +243,7 @@ impl Client {
             // Of two lineages that serve at once, the older one does not know it.
             Heard::Expired if out.oracle.was_overruled() => {
                 (self.alive, self.forsaken, out.oracle.forsaken) = (false, true, true);
+                out.births.forget(self.n);
             }
             Heard::Expired => panic!("client {} is told that its session has ended", self.n),
             Heard::Closed => self.give_up(out),
@@ -259,7 +259,7 @@ impl Client {
                     match *kept {
                         // To give back what one does not have leaves no trace, and names nothing.
                         Kept::Answered { id }
-                            if done.id != InodeId::NIL || matches!(deed(seq.0), Deed::Append) =>
+                            if done.id != InodeId::NIL || self.deeds[seq.0 as usize - 1] == Deed::Append =>
                         {
                             assert_eq!(id, done.id, "client {}: request {seq} has another inode", self.n);
                         }
@@ -268,6 +268,7 @@ impl Client {
                         Kept::Unanswered => {}
                     }
                     *kept = Kept::Answered { id: done.id };
+                    self.leases_hear(seq.0, &done, out);
                 }
                 if seq == Seq(1) {
                     self.file = done.id;
@@ -275,14 +276,17 @@ impl Client {
                 self.locked(seq.0, out);
                 self.drop_settled();
                 // To give back what one does not have is answered at once, before what is on its way.
-                if !matches!(deed(seq.0), Deed::Lock | Deed::Unlock) {
+                if self.deed(seq.0).leaves_a_record() {
                     out.stats.acknowledged += u64::from(seq.0 > self.answered);
                     self.answered = self.answered.max(seq.0);
                 }
             }
             ToMount::Refused { seq, why } => {
-                let lock = why == Refusal::Locked && matches!(deed(seq.0), Deed::Lock);
-                assert!(lock, "client {}: request {seq} is refused: {why:?}", self.n);
+                let may = match self.deed(seq.0) {
+                    Deed::Lock(_) => why == Refusal::Locked,
+                    deed => self.may_be_refused(deed, why, out),
+                };
+                assert!(may, "client {}: request {seq} is refused: {why:?}", self.n);
                 self.refused(seq, out);
             }
             ToMount::Durable { seq } => {
@@ -290,22 +294,29 @@ impl Client {
                 self.durable = self.durable.max(seq.0);
                 self.drop_settled();
             }
+            ToMount::Recall { id } => self.leases.recalled(id),
+            ToMount::Answer { tag, .. } => {
+                self.leases.renewed(tag, out.now, out.setup.mutants.driver.believes_from_answer);
+            }
             _ => {}
         }
     }
 
     /// The lock is this client's from here on, unless it has been given back already.
     fn locked(&mut self, seq: u64, out: &mut Outside) {
-        if matches!(deed(seq), Deed::Lock) && self.next <= seq + 3 {
+        if let Deed::Lock(turn) = self.deed(seq)
+            && self.turn < turn + 3
+        {
             out.oracle.locks(self.n);
         }
     }
 
     fn refused(&mut self, seq: Seq, out: &mut Outside) {
-        out.stats.refused += 1;
+        out.stats.refused += u64::from(matches!(self.deed(seq.0), Deed::Lock(_)));
+        self.leases_refused(seq.0, out);
         if let Some(kept) = self.window.get_mut(&seq.0) {
             let known = matches!(kept, Kept::Answered { .. }) && !out.oracle.lossy;
-            assert!(!known, "client {} had the lock of request {seq}, and is refused it", self.n);
+            assert!(!known, "client {} had what request {seq} asks for, and is refused it", self.n);
             *kept = Kept::Refused;
         }
         self.drop_settled();
@@ -327,7 +338,7 @@ impl Client {
     /// When they differ.
     pub fn check(&self, tree: &MemTree, lossy: bool) {
         let held = self.appended(tree);
-        let wanted: Vec<u64> = (1..self.next).filter(|seq| matches!(deed(*seq), Deed::Append)).collect();
+        let wanted: Vec<u64> = (1..self.next).filter(|seq| self.deed(*seq) == Deed::Append).collect();
         let n = self.n;
         assert!(wanted.starts_with(&held), "client {n}'s file holds {held:?}");
         let kept = if self.forsaken {
@@ -343,6 +354,7 @@ impl Client {
         assert!(held.len() >= least, "client {n} lost what it was told is done: {held:?}, {kept} asked");
         if self.alive {
             self.check_names(tree);
+            self.check_births(tree);
         }
     }
 
@@ -355,7 +367,7 @@ impl Client {
     fn check_names(&self, tree: &MemTree) {
         let mut wanted = std::collections::BTreeSet::new();
         for seq in 1..self.next {
-            match deed(seq) {
+            match self.deed(seq) {
                 Deed::MakeFile => _ = wanted.insert(name('f', self.n, 0)),
                 Deed::Make(of) => _ = wanted.insert(name('c', self.n, of)),
                 Deed::Rename(of) => {
@@ -363,7 +375,8 @@ impl Client {
                     wanted.insert(name('r', self.n, of));
                 }
                 Deed::Unlink(of) => _ = wanted.remove(&name('r', self.n, of)),
-                Deed::Lock | Deed::Unlock | Deed::Append => {}
+                Deed::MakeDir(of) => _ = wanted.insert(name('d', self.n, of)),
+                _ => {}
             }
         }
         let Some(rfs_core::testing::Body::Dir { entries, .. }) =

@@ -298,6 +298,13 @@ impl World {
         self.out.stats.fault(Kind::Pause);
         let most = *self.out.rng.pick(&[200_000, 1_000_000, 4_000_000]);
         let time = self.out.rng.within(50_000, most);
+        if self.out.setup.leases && self.out.rng.one_in(3) {
+            let client = self.out.rng.below(self.clients.len() as u64) as usize;
+            self.out.say(format_args!("client {client} stands still for {} ms", time / 1000));
+            let client = &mut self.clients[client];
+            client.frozen_until = client.frozen_until.max(self.out.now + time);
+            return;
+        }
         self.out.say(format_args!("brick {n} stands still for {} ms", time / 1000));
         self.bricks[n].machine.frozen_until = self.out.now + time;
     }
@@ -336,7 +343,10 @@ impl World {
         }
         self.out.stats.fault(kind);
         self.clients[client].disconnect(&mut self.out);
-        self.clients[client].alive &= kind != Kind::MountDies;
+        if kind == Kind::MountDies {
+            self.clients[client].alive = false;
+            self.out.births.forget(client);
+        }
         self.out.mounts_died |= kind == Kind::MountDies;
     }
 

@@ -5,6 +5,7 @@
 
 pub mod ambush;
 pub mod aside;
+pub mod births;
 pub mod brick;
 pub mod client;
 pub mod clock;

@@ -144,6 +144,11 @@ fn summary(seeds: u64, failures: u64, stats: &Stats, took: f64) {
     );
     println!("{} locks refused", stats.refused);
     println!(
+        "{} files told on belief, {} of them refused; {} made in others' directories; {} leases wanted back, {} \
+         taken away",
+        stats.births, stats.stillbirths, stats.guests, stats.recalls, stats.revoked
+    );
+    println!(
         "{} reads, {} of them at followers; {} full copies, {} recoveries",
         stats.reads, stats.local_reads, stats.copies, stats.converged
     );

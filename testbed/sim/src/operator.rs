@@ -72,6 +72,7 @@ impl World {
         self.out.say(format_args!("requests are abandoned, and the mounts with them"));
         for client in &mut self.clients {
             client.disconnect(&mut self.out);
+            self.out.births.forget(client.n());
             (client.alive, client.forsaken) = (false, true);
         }
         self.new_client();
@@ -80,7 +81,7 @@ impl World {
     pub fn new_client(&mut self) {
         if self.clients.len() < CLIENTS_MOST {
             let client = self.clients.len();
-            let mut new = Client::new(client);
+            let mut new = Client::new(client, self.out.client_clock());
             new.quiet = self.clients.first().is_some_and(|client| client.quiet);
             self.clients.push(new);
             self.out.after(1_000, Event::Wake { client });

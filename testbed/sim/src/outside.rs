@@ -7,6 +7,7 @@ use rfs_model::client::{ToBrick, ToMount};
 use rfs_model::peer::{AppendHeader, PeerMessage, WitnessReply, WitnessRequest};
 use rfs_model::{Index, InodeId, Lineage, NodeId, Record, SeatId};
 
+use crate::births::Births;
 use crate::clock::Clock;
 use crate::conns::Conn;
 use crate::disk::{Checkpoint, Copy};
@@ -204,6 +205,7 @@ pub struct Outside {
     pub rng: Rng,
     pub net: Net,
     pub oracle: Oracle,
+    pub births: Births,
     pub history: History,
     pub stats: Stats,
     pub setup: Setup,
@@ -239,6 +241,7 @@ impl Outside {
             rng: Rng::new(setup.seed),
             net: Net::default(),
             oracle: Oracle::new(),
+            births: Births::default(),
             history: History::new(print),
             stats: Stats::default(),
             bricks: vec![off; setup.bricks],
@@ -296,6 +299,17 @@ impl Outside {
     pub fn new_clock(&mut self) -> Clock {
         let (shown, drift) = (self.rng.within(1_000_000, 1_000_000_000), self.drift());
         Clock::new(self.now, shown, drift)
+    }
+
+    /// What programs were told, while that is promised.
+    pub fn births(&mut self) -> &mut Births {
+        self.births.lossy = self.oracle.lossy || self.oracle.was_overruled();
+        &mut self.births
+    }
+
+    /// That of a new client's machine; only leases go by it.
+    pub fn client_clock(&mut self) -> Clock {
+        if self.setup.leases { self.new_clock() } else { Clock::new(self.now, 0, 0) }
     }
 
     pub fn drift(&mut self) -> i64 {

@@ -80,6 +80,22 @@ pub struct DriverMutants {
     pub clean_unsynced: bool,
     /// A follower answers a mount's read as its tree is.
     pub reads_here_at_once: bool,
+    /// A mount believes in a lease since the answer to its question.
+    pub believes_from_answer: bool,
+    /// A mount believes in a lease for as long as it is connected.
+    pub believes_while_connected: bool,
+    /// A mount gives a lease back before it has asked for all that it has told its programs.
+    pub gives_back_first: bool,
+    /// A mount takes a directory for empty that it made a while ago.
+    pub old_directory_is_empty: bool,
+    /// A brick answers that there is a leader without looking whether it still is one.
+    pub renews_unsure: bool,
+    /// A leader that wants a lease back takes it away at once.
+    pub revokes_at_once: bool,
+    /// It takes it away when its holder believes in it no more, though what that has told its programs is not in doubt yet.
+    pub revokes_soon: bool,
+    /// A new leader ends all leases.
+    pub next_leader_ends_leases: bool,
 }
 
 /// See the module.
@@ -91,6 +107,8 @@ pub struct Setup {
     pub seats: Vec<SeatClass>,
     pub weather: Weather,
     pub clients: usize,
+    /// They have leases on directories.
+    pub leases: bool,
     /// Mean pause between two thoughts of a client, microseconds.
     pub pace_us: u64,
     /// Logs are cut short so many records behind checkpoints, at least and at most, so that full copies are needed.
@@ -131,6 +149,8 @@ impl Setup {
             seats: seats.to_vec(),
             weather,
             clients: rng.within(1, 3) as usize,
+            // A draw of its own: the others are those of a history without leases.
+            leases: Rng::new(seed ^ 0x1ea_5e00).one_in(2),
             pace_us: *rng.pick(&[12_000, 25_000, 80_000, 250_000]),
             trims: *rng.pick(&[None, None, Some((400, 900)), Some((60, 200))]),
             faults_us: (2_500_000, rng.within(6_000_000, 16_000_000)),

@@ -14,6 +14,16 @@ pub struct Stats {
     pub reads: u64,
     /// Locks that another client had.
     pub refused: u64,
+    /// Files that programs were told of before the leader was.
+    pub births: u64,
+    /// Those of them that were refused, since their lease had been taken away.
+    pub stillbirths: u64,
+    /// Files made in directories of other clients.
+    pub guests: u64,
+    /// Words to clients that a lease is wanted back.
+    pub recalls: u64,
+    /// Leases that a leader has taken away.
+    pub revoked: u64,
     pub copies: u64,
     pub converged: u64,
     /// Committed records that a power cut of too many machines took back, as it may.
@@ -44,6 +54,11 @@ impl Stats {
         self.acknowledged += other.acknowledged;
         self.reads += other.reads;
         self.refused += other.refused;
+        self.births += other.births;
+        self.stillbirths += other.stillbirths;
+        self.guests += other.guests;
+        self.recalls += other.recalls;
+        self.revoked += other.revoked;
         self.copies += other.copies;
         self.converged += other.converged;
         self.taken_back += other.taken_back;

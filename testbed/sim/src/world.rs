@@ -42,7 +42,7 @@ impl World {
         }
         let bricks = all.iter().map(|_| Brick::new(Disk::genesis(&all), &mut out)).collect();
         let holders = (0..out.setup.seats.len()).map(|seat| Holder::new(seat, &mut out)).collect();
-        let clients: Vec<_> = (0..out.setup.clients).map(Client::new).collect();
+        let clients: Vec<_> = (0..out.setup.clients).map(|n| Client::new(n, out.client_clock())).collect();
         let (lost, disks_lost, ambush_until, calm) = (None, false, 0, false);
         let mut world = Self { out, bricks, holders, clients, lost, disks_lost, ambush_until, calm };
         (0..world.bricks.len()).for_each(|n| world.start(n));

@@ -129,7 +129,7 @@ impl Running<'_> {
                 if index > self.disk.tree_at {
                     self.disk.tree.apply(index, &stamped).expect("what is committed fits");
                 }
-                self.apply_front(index, &stamped);
+                self.apply_front(InodeId { term: record.meta.term, index }, &stamped);
             }
         }
         if index > self.disk.tree_at {
@@ -137,15 +137,18 @@ impl Running<'_> {
         }
     }
 
-    fn apply_front(&mut self, index: Index, stamped: &Stamped) {
-        let done = self.p.front.apply(index, stamped).expect("what is committed fits");
+    /// `identity`: what the record could give to an inode.
+    fn apply_front(&mut self, identity: InodeId, stamped: &Stamped) {
+        let done = self.p.front.apply(identity.index, stamped).expect("what is committed fits");
         if let Some((session, seq, outcome)) = done.answer
             && self.p.front.is_leading()
         {
-            self.answer(session, seq, outcome);
+            let spare = spare(&stamped.op, identity);
+            self.answer_with(session, seq, outcome, spare);
         }
+        self.note_leases(stamped);
         if let Some(SessionEvent::Opened(session)) = done.session {
-            self.opened(session, index);
+            self.opened(session, identity.index);
         }
     }
 
@@ -158,7 +161,18 @@ impl Running<'_> {
             && !self.p.front.is_leading()
         {
             self.p.front.lead(term, self.p.now / 1000);
+            if self.out.setup.mutants.driver.next_leader_ends_leases {
+                self.end_all_leases();
+            }
         }
+    }
+}
+
+/// A record's identity, if no inode has got it.
+fn spare(op: &Op, of_record: InodeId) -> InodeId {
+    match op {
+        Op::Make { id, .. } if *id == of_record => InodeId::NIL,
+        _ => of_record,
     }
 }
 

@@ -119,6 +119,7 @@ impl Running<'_> {
             Effect::ReadReady { ticket, index, confirmed } => self.read_ready(ticket, index, confirmed),
             Effect::ReadRefused { ticket } => {
                 self.p.reads.remove(&ticket);
+                self.p.renewals.refused(ticket);
                 self.p.unrecorded.remove(&ticket);
             }
             Effect::RoleChanged => self.role_changed(),

@@ -4,6 +4,7 @@
 mod apply;
 mod drive;
 mod journal;
+mod leases;
 mod life;
 mod mounts;
 mod process;

@@ -4,10 +4,12 @@ use bytes::Bytes;
 use rfs_core::admit::{Attach, Received, Verdict};
 use rfs_core::consensus::api::{Input, Ticket};
 use rfs_core::sessions::Outcome;
-use rfs_model::client::{Mutation, Query, ToBrick, ToMount};
-use rfs_model::{Encode, Index, Record, RecordKind, Seq, SessionId, Timestamp};
+use rfs_model::client::{Done, Mutation, Query, ToBrick, ToMount};
+use rfs_model::op::Stamped;
+use rfs_model::{Encode, Index, InodeId, Meta, Record, RecordKind, Seq, SessionId, Term, Timestamp};
 
 use super::Running;
+use super::leases::Renewals;
 use super::process::{Mount, Opening};
 use crate::outside::{Heard, number};
 
@@ -64,6 +66,7 @@ impl Running<'_> {
                     self.step(Input::WantDurable { upto });
                 }
             }
+            ToBrick::Query { tag, op: Query::Renew {}, .. } => self.ask_renewal(conn, tag, id),
             ToBrick::Query { .. } | ToBrick::Detach {} => {}
         }
     }
@@ -79,8 +82,12 @@ impl Running<'_> {
     }
 
     pub fn answer(&mut self, id: SessionId, seq: Seq, outcome: Outcome) {
+        self.answer_with(id, seq, outcome, InodeId::NIL);
+    }
+
+    pub fn answer_with(&mut self, id: SessionId, seq: Seq, outcome: Outcome, spare: InodeId) {
         let message = match outcome.answer(&self.disk.tree).expect("a tree in memory") {
-            Ok(done) => ToMount::Done { seq, done },
+            Ok(done) => ToMount::Done { seq, done: Done { spare, ..done } },
             Err(why) => ToMount::Refused { seq, why },
         };
         self.tell(id, message);
@@ -107,7 +114,7 @@ impl Running<'_> {
         }
     }
 
-    fn tell(&mut self, id: SessionId, message: ToMount) {
+    pub fn tell(&mut self, id: SessionId, message: ToMount) {
         let to = self.p.mounts.iter().find(|(_, mount)| session(mount.client) == id).map(|(conn, _)| *conn);
         if let Some(conn) = to {
             self.out.to_client(conn, Heard::message(message));
@@ -116,20 +123,16 @@ impl Running<'_> {
 
     /// Judges what has come, until nothing more can be judged.
     pub fn admit(&mut self) {
-        let secs = (self.out.now / 1_000_000) as i64 + self.machine.wall_secs;
-        let time = Timestamp { secs, nanos: (self.out.now % 1_000_000) as u32 * 1_000 };
         if self.out.setup.mutants.driver.waits_for_the_dead && self.out.mounts_died {
             return;
         }
         while self.p.end.is_none() && self.p.front.is_leading() && !self.p.torn {
             let Some((term, next)) = self.p.core.leading() else { return };
+            let time = self.time();
             let verdict = self.p.front.admit_next(&self.disk.tree, time, next).expect("a tree in memory");
             match verdict {
                 Some(Verdict::Record(stamped)) => {
-                    let payload = stamped.encoded().into();
-                    let record = Record::new(next, term, RecordKind::Op, self.p.chain, payload);
-                    let meta = record.meta;
-                    self.enter(record);
+                    let meta = self.enter_outcome(next, term, &stamped);
                     if self.out.setup.mutants.driver.reply_when_proposed && stamped.seq > Seq::ZERO {
                         self.answer(stamped.session, stamped.seq, Outcome::of(&stamped.op));
                     }
@@ -141,6 +144,20 @@ impl Running<'_> {
                 None => return,
             }
         }
+    }
+
+    /// The time of day, as this machine has it.
+    pub fn time(&self) -> Timestamp {
+        let secs = (self.out.now / 1_000_000) as i64 + self.machine.wall_secs;
+        Timestamp { secs, nanos: (self.out.now % 1_000_000) as u32 * 1_000 }
+    }
+
+    pub fn enter_outcome(&mut self, index: Index, term: Term, stamped: &Stamped) -> Meta {
+        let payload = stamped.encoded().into();
+        let record = Record::new(index, term, RecordKind::Op, self.p.chain, payload);
+        let meta = record.meta;
+        self.enter(record);
+        meta
     }
 
     /// At the end of a turn: what has become durable, and who is let in for that.
@@ -173,6 +190,7 @@ impl Running<'_> {
     pub fn stop_leading(&mut self) {
         self.p.front.reset();
         self.p.unrecorded.clear();
+        self.p.renewals = Renewals::default();
         for opening in std::mem::take(&mut self.p.opening) {
             self.out.hang_up(opening.conn);
         }

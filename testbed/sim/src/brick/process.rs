@@ -10,6 +10,7 @@ use rfs_model::config::Position;
 use rfs_model::hard::HardState;
 use rfs_model::{Index, Record, Seq, SessionId};
 
+use super::leases::Renewals;
 use crate::copies::{Receiving, Sending};
 use crate::outside::{Item, Wish};
 
@@ -83,6 +84,7 @@ pub struct Process {
     pub mounts: BTreeMap<u64, Mount>,
     pub opening: Vec<Opening>,
     pub reads: BTreeMap<Ticket, Read>,
+    pub renewals: Renewals,
     /// Reads of mounts that wait for an index of the leader's.
     pub local_reads: Vec<(Index, Wish)>,
     /// Answers without a record, given once it is known that nobody else led when they were found.
@@ -137,6 +139,7 @@ impl Process {
             mounts: BTreeMap::new(),
             opening: Vec::new(),
             reads: BTreeMap::new(),
+            renewals: Renewals::default(),
             local_reads: Vec::new(),
             unrecorded: BTreeMap::new(),
             sync_busy: false,

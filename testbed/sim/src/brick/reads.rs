@@ -17,6 +17,7 @@ impl Running<'_> {
 
     pub fn read_ready(&mut self, ticket: Ticket, index: Index, confirmed: bool) {
         self.unrecorded_ready(ticket, confirmed);
+        self.p.renewals.ready(ticket, index, confirmed);
         if let Some(read) = self.p.reads.get_mut(&ticket) {
             read.ready = Some((index, confirmed));
         }
@@ -40,6 +41,7 @@ impl Running<'_> {
                 }
             }
         }
+        self.answer_renewals();
         self.answer_local_reads();
     }
 

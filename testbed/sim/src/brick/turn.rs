@@ -45,6 +45,8 @@ impl Running<'_> {
     fn work(&mut self) {
         loop {
             self.admit();
+            self.recall();
+            self.begin_renewals();
             self.flush_journal();
             self.step(Input::EndOfTurn);
             self.report_journaled();
