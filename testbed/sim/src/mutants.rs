@@ -70,7 +70,7 @@ fn of_leases() -> Vec<Planted> {
         Crash driver next_leader_ends_leases (Crashes, 2, ONE, &[]), 12;
         MountDisconnects driver old_directory_is_empty (Crashes, 2, ONE, &[]), 89;
         OneWay driver revokes_soon (Crashes, 2, ONE, &[]), 91;
-        Pause driver believes_while_connected (Crashes, 2, ONE, &[]), 250;
+        Pause driver believes_while_connected (Crashes, 2, ONE, &[]), 2551;
     }
 }
 

@@ -9,8 +9,8 @@ use rfs_model::{InodeId, SessionId};
 pub(super) const TICK_MS: u64 = 1_000;
 
 /// How long a holder has to give a lease back, by the sessions' clock. That moves by steps of up to [`TICK_MS`]: one of them may
-/// have passed already when the recall was sent.
-const PATIENCE_MS: u64 = BELIEF_MS + TICK_MS + 500;
+/// have passed already when the recall was sent. Twice, since what was made at the end of belief is in doubt only after that time.
+const PATIENCE_MS: u64 = 2 * BELIEF_MS + TICK_MS + 500;
 
 /// What is wanted back of whom, and who waits for it. The leader's alone: a new one asks again, when it is asked.
 #[derive(Clone, Debug, Default)]

@@ -96,7 +96,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// An answer that tells of a later version may be one from memory: others may have been there since.
     pub fn made(&mut self, dir: &Attr) {
+        if dir.version != dir.id.index {
+            return;
+        }
         let gid = (dir.mode & SETGID != 0).then_some(dir.gid);
         self.made.insert(dir.id, Made { version: dir.version, gid });
         self.order.push_back(dir.id);
@@ -267,9 +271,9 @@ mod tests {
     /// A table with the lease on a directory in which `a` is, had at the time 1000, and spare identities.
     fn table(dir: InodeId, mode: u32) -> Table {
         let mut table = Table::default();
-        let attr = Attr::new(dir, FileKind::Dir, mode, Timestamp::default(), Index(9));
+        let attr = Attr::new(dir, FileKind::Dir, mode, Timestamp::default(), dir.index);
         table.made(&Attr { gid: 7, ..attr });
-        assert_eq!(table.wants(dir, &A, 1000), Some(Index(9)));
+        assert_eq!(table.wants(dir, &A, 1000), Some(dir.index));
         assert_eq!(table.wants(dir, &A, 1000), None, "once");
         table.got(dir, Part::Lock);
         assert!(!table.lacks(dir, b"b", 1000), "it may have a default list");
@@ -331,10 +335,12 @@ mod tests {
     #[test]
     fn what_somebody_else_has_changed_is_not_asked_for() {
         let mut table = Table::default();
-        let attr = Attr::new(id(5), FileKind::Dir, 0o755, Timestamp::default(), Index(9));
+        let attr = Attr::new(id(5), FileKind::Dir, 0o755, Timestamp::default(), Index(5));
         table.made(&attr);
         table.stranger(id(5));
         assert_eq!(table.wants(id(5), &A, 1), None);
+        table.made(&Attr { version: Index(9), ..attr });
+        assert_eq!(table.wants(id(5), &A, 1), None, "it has changed since it was made");
     }
 
     #[test]
@@ -343,7 +349,7 @@ mod tests {
         (0..=NAMES).for_each(|n| table.naming(id(5), &name(n)));
         assert!(table.has_work(), "too many names");
         for n in 0..MADE as u64 + 1 {
-            table.made(&Attr::new(id(100 + n), FileKind::Dir, 0o755, Timestamp::default(), Index(9)));
+            table.made(&Attr::new(id(100 + n), FileKind::Dir, 0o755, Timestamp::default(), Index(100 + n)));
         }
         assert_eq!((table.made.len(), table.wants(id(100), &A, 1)), (MADE, None));
         for n in 1..=MADE as u64 {

@@ -146,9 +146,9 @@ fn it_is_taken_away_when_nobody_can_believe_in_it_any_more() {
     rig.front.tick(0);
     rig.send(B, make(dir, "b", FileKind::File));
     assert_eq!(run(&mut rig), 0);
-    tick(&mut rig, 100, BELIEF_MS + 1000);
+    tick(&mut rig, 100, 2 * BELIEF_MS + 1000);
     assert_eq!(run(&mut rig), 0, "a step of the clock may have been over when it was asked for");
-    tick(&mut rig, BELIEF_MS + 1100, 2 * BELIEF_MS + 1000);
+    tick(&mut rig, 2 * BELIEF_MS + 1100, 3 * BELIEF_MS + 1000);
     assert_eq!(run(&mut rig), 2);
     let owner = LockOwner { session: A, owner: LEASE };
     let ops: Vec<&Op> = rig.log.iter().rev().take(2).map(|record| &record.op).collect();
