@@ -4,8 +4,8 @@ mod convert;
 mod filesystem;
 mod listing;
 mod net;
+mod notices;
 mod notify;
-mod prune;
 mod reply;
 
 pub use filesystem::Translator;

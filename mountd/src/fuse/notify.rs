@@ -19,7 +19,7 @@ use std::sync::mpsc::Receiver;
 use bytes::Bytes;
 use fuser::{INodeNo, Notifier};
 
-use super::prune::Prune;
+use super::notices::Notices;
 use crate::fs::{Invalidation, Shared};
 
 /// `FUSE_DEV_IOC_CLONE`: makes a fresh descriptor of /dev/fuse one of the connection of another one.
@@ -31,18 +31,18 @@ pub fn notify(invalidations: Receiver<Invalidation>, shared: Arc<Shared>, kernel
     if let Err(error) = stand_alone(device) {
         tracing::warn!("a mount that is killed may have to be ended by umount -f: {error}");
     }
-    let mut prune = Prune::new(device);
+    let mut notices = Notices::new(device);
     while let Ok(invalidation) = invalidations.recv() {
         if shared.take_flooded() {
-            drop_all(&shared, &kernel);
+            doubt_all(&shared, &kernel, &notices);
         }
         match invalidation {
             Invalidation::Inode { number, offset, len } => drop_inode(&kernel, number, offset, len),
             Invalidation::Entry { parent, name } => drop_entry(&shared, &kernel, (parent, name)),
             Invalidation::Grow { number, size, last } => grow(&kernel, number, size, last),
-            Invalidation::All => drop_all(&shared, &kernel),
+            Invalidation::All => doubt_all(&shared, &kernel, &notices),
             Invalidation::Forget { numbers } => {
-                let understood = prune.ask(&numbers);
+                let understood = notices.prune(&numbers);
                 if !understood {
                     numbers.into_iter().for_each(|number| drop_names(&shared, &kernel, number));
                 }
@@ -119,8 +119,9 @@ fn drop_names(shared: &Shared, kernel: &Notifier, number: u64) {
     places.into_iter().for_each(|place| drop_entry(shared, kernel, place));
 }
 
-fn drop_all(shared: &Shared, kernel: &Notifier) {
+/// Nothing was seen to change, so nothing that is in use loses its place.
+fn doubt_all(shared: &Shared, kernel: &Notifier, notices: &Notices) {
     let (inodes, names) = shared.inodes().cached();
     inodes.into_iter().for_each(|number| drop_inode(kernel, number, 0, u64::MAX));
-    names.into_iter().for_each(|place| drop_entry(shared, kernel, place));
+    names.into_iter().for_each(|(parent, name)| notices.expire(parent, &name));
 }

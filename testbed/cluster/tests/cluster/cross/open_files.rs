@@ -1,6 +1,7 @@
 //! Open files whose names go.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +26,14 @@ fn holds(file: &File, text: &[u8]) {
     assert_eq!(file.metadata().unwrap().len(), text.len() as u64);
 }
 
-/// By the own mount, by the other one, by a rename over it; the leader may die meanwhile. Nothing of it stays.
+/// Whether the kernel still knows under which name it was opened: getcwd(2) in a directory fails where it does not.
+fn has_its_path(file: &File) -> bool {
+    let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+    !path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
+}
+
+/// By the own mount, by the other one, by a rename over it; the leader may die meanwhile. Nothing of it stays. What keeps
+/// its name is not taken for removed when the leader dies.
 #[test]
 fn an_open_file_without_a_name_stays_readable() {
     let pair = Pair::new();
@@ -42,6 +50,11 @@ fn an_open_file_without_a_name_stays_readable() {
         fs::read_to_string(pair.here("over")).unwrap() == "another"
     });
 
+    fs::create_dir(pair.here("dir")).unwrap();
+    fs::write(pair.here("dir/file"), TEXT).unwrap();
+    let kept = ["dir", "dir/file"].map(|name| File::open(pair.here(name)).unwrap());
+    assert!(!has_its_path(&files[0]) && kept.iter().all(has_its_path));
+
     let leader = pair.r.leader().to_owned();
     pair.r.cluster[&leader].kill(Signal::KILL, BRICKD);
     for file in &files {
@@ -55,6 +68,7 @@ fn an_open_file_without_a_name_stays_readable() {
     until("no link is shown", Duration::from_secs(20), || {
         files.iter().all(|file| file.metadata().unwrap().nlink() == 0)
     });
-    drop(files);
+    assert!(kept.iter().all(has_its_path), "{kept:?}");
+    drop((files, kept));
     pair.r.trees_equal();
 }
