@@ -7,6 +7,7 @@ mod attrs;
 mod data;
 mod desk;
 mod front;
+mod in_place;
 mod judge;
 mod lead;
 mod lease;

@@ -2,12 +2,13 @@
 //! pending name or a pending change of an inode's standing waits for it, all others go on.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use bytes::Bytes;
 use rfs_model::op::Fate;
 use rfs_model::{FileKind, Index, InodeId, Op, SessionId};
 
+use super::in_place::InPlace;
 use crate::acl;
 use crate::converge::{slots, touched};
 use rfs_model::Timestamp;
@@ -31,8 +32,30 @@ pub struct Pending {
     pub kind: Option<FileKind>,
     /// Its size after the newest record, once one has changed it; `kind` is known then.
     pub size: Option<u64>,
-    /// The newest record of each session that has one.
-    by_session: Vec<(SessionId, Index)>,
+    by_session: Vec<(SessionId, Newest)>,
+    in_place: InPlace,
+}
+
+/// A session's newest pending records on one inode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Newest {
+    any: Index,
+    /// Of those that are not in [`Pending::in_place`].
+    apart: Index,
+}
+
+impl Pending {
+    fn newest(&self, session: SessionId) -> Newest {
+        self.by_session.iter().find(|(s, _)| *s == session).map(|(_, newest)| *newest).unwrap_or_default()
+    }
+
+    fn newest_mut(&mut self, session: SessionId) -> &mut Newest {
+        let at = self.by_session.iter().position(|(s, _)| *s == session).unwrap_or_else(|| {
+            self.by_session.push((session, Newest::default()));
+            self.by_session.len() - 1
+        });
+        &mut self.by_session[at].1
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -84,8 +107,14 @@ impl Overlay {
 
     #[must_use]
     pub fn last_of(&self, session: SessionId, id: InodeId) -> Index {
-        let of = |p: &Pending| p.by_session.iter().find(|(s, _)| *s == session).map(|(_, index)| *index);
-        self.inodes.get(&id).and_then(of).unwrap_or_default()
+        self.inodes.get(&id).map_or(Index::ZERO, |p| p.newest(session).any)
+    }
+
+    /// The session's newest record that changes what a file holds in this range, or may.
+    #[must_use]
+    pub fn last_in(&self, session: SessionId, id: InodeId, bytes: &Range<u64>) -> Index {
+        let of = |p: &Pending| p.newest(session).apart.max(p.in_place.newest(session, bytes));
+        self.inodes.get(&id).map_or(Index::ZERO, of)
     }
 
     #[must_use]
@@ -116,7 +145,7 @@ impl Overlay {
             _ => {}
         }
         for id in &traces.inodes {
-            self.mark(*id, index, session, op);
+            self.mark(*id, index, session, op, size);
         }
         if let Some(pending) = subject(op).and_then(|id| self.inodes.get_mut(&id)) {
             pending.kind = kind.or(pending.kind);
@@ -125,12 +154,14 @@ impl Overlay {
         self.order.push_back((index, traces));
     }
 
-    fn mark(&mut self, id: InodeId, index: Index, session: SessionId, op: &Op) {
+    fn mark(&mut self, id: InodeId, index: Index, session: SessionId, op: &Op, size: Option<u64>) {
         let pending = self.inodes.entry(id).or_default();
         pending.last = index;
-        match pending.by_session.iter_mut().find(|(s, _)| *s == session) {
-            Some((_, last)) => *last = index,
-            None => pending.by_session.push((session, index)),
+        let in_place = pending.in_place.add(index, session, op, pending.size, size);
+        let newest = pending.newest_mut(session);
+        newest.any = index;
+        if !in_place {
+            newest.apart = index;
         }
         if changes_standing(op, id) {
             pending.standing = index;
@@ -155,7 +186,9 @@ impl Overlay {
                 }
             }
             for id in traces.inodes {
-                if self.inodes.get(&id).is_some_and(|p| p.last <= at) {
+                let Some(pending) = self.inodes.get_mut(&id) else { continue };
+                pending.in_place.applied(at);
+                if pending.last <= at {
                     self.inodes.remove(&id);
                 }
             }

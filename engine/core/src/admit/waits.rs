@@ -1,6 +1,7 @@
 //! What reads and acknowledgements have to wait for.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bytes::Bytes;
 use rfs_model::op::{LockKind, LockOwner, LockRange};
@@ -29,6 +30,12 @@ impl Front {
     #[must_use]
     pub fn pending_of(&self, session: SessionId, id: InodeId) -> Index {
         self.lead.as_ref().map_or(Index::ZERO, |l| l.over.last_of(session, id))
+    }
+
+    /// The newest pending record of one session that a read of these bytes of a file by it has to see; 0: none.
+    #[must_use]
+    pub fn pending_data(&self, session: SessionId, id: InodeId, bytes: &Range<u64>) -> Index {
+        self.lead.as_ref().map_or(Index::ZERO, |l| l.over.last_in(session, id, bytes))
     }
 
     /// The pending record that sets the name; 0: none.

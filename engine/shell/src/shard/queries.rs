@@ -185,7 +185,13 @@ impl Inner {
             _ => {}
         }
         if asked.after.is_some() {
-            let own = inode_of(&asked.op).map_or(Index::ZERO, |id| self.front.pending_of(asked.session, id));
+            let own = match &asked.op {
+                Query::Read { id, offset, len } => {
+                    let bytes = *offset..offset.saturating_add(u64::from(*len));
+                    self.front.pending_data(asked.session, *id, &bytes)
+                }
+                op => inode_of(op).map_or(Index::ZERO, |id| self.front.pending_of(asked.session, id)),
+            };
             asked.need = asked.need.max(own);
         }
         self.read_index(shard, now_us, asked);

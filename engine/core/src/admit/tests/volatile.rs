@@ -97,6 +97,41 @@ fn what_touches_waits_and_holds_its_session_up() {
 }
 
 #[test]
+fn a_read_waits_for_its_sessions_own_changes_of_what_it_reads() {
+    let mut rig = Rig::new();
+    let f = rig.file(ROOT, "f");
+    rig.call(A, write(f, 0, "0123456789")).unwrap();
+    let sent = |rig: &mut Rig, session, op| {
+        rig.send(session, op);
+        assert_eq!(records(&rig.admit_all()), 1);
+        rig.log.len() as u64
+    };
+    let waits = |rig: &Rig, session, bytes| rig.front.pending_data(session, f, &bytes).0;
+
+    let first = sent(&mut rig, A, write(f, 2, "ab"));
+    let second = sent(&mut rig, A, write(f, 3, "c"));
+    assert_eq!(rig.front.pending_of(A, f).0, second, "for attributes any change counts");
+    assert_eq!([0..2, 4..10, 7..9].map(|bytes| waits(&rig, A, bytes)), [0; 3], "other bytes");
+    assert_eq!(waits(&rig, A, 0..3), first);
+    assert_eq!(waits(&rig, A, 0..10), second, "the newest of them");
+    assert_eq!(waits(&rig, B, 0..10), 0, "others' changes count once they are committed");
+
+    let grows = sent(&mut rig, A, write(f, 12, "d"));
+    assert_eq!(waits(&rig, A, 0..1), grows, "where it ends concerns every reader");
+    let end = sent(&mut rig, A, write(f, 11, "xy"));
+    assert_eq!([0..1, 10..12].map(|bytes| waits(&rig, A, bytes)), [grows, end], "it ends there already");
+    rig.apply();
+    assert_eq!([2..3, 3..4].map(|bytes| waits(&rig, A, bytes)), [grows, grows]);
+    let longer = WantAttr { size: Some(20), ..WantAttr::default() };
+    let cut = sent(&mut rig, A, Mutation::SetAttr { id: f, want: longer });
+    assert_eq!(waits(&rig, A, 0..1), cut);
+    rig.apply_all();
+    assert_eq!(waits(&rig, A, 0..20), 0);
+    let last = sent(&mut rig, A, write(f, 19, "z"));
+    assert_eq!(waits(&rig, A, 0..1), last, "it may be what made the file end there");
+}
+
+#[test]
 fn the_same_name_twice_is_decided_by_order() {
     let mut rig = Rig::new();
     rig.send(A, make(ROOT, "x", FileKind::File));
