@@ -47,17 +47,25 @@ pub struct Attr {
     pub ctime: Timestamp,
     /// Index of the last record that changed this inode (data, attributes, or a directory's entries).
     pub version: Index,
+    /// It certainly has none of [`ASKED_OFTEN`]. False says nothing.
+    pub bare: bool,
 }
+
+/// Extended attributes that programs, or the kernel for them, ask for of every file that they look at, and that hardly any has.
+pub const ASKED_OFTEN: [&[u8]; 3] =
+    [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+
 impl Attr {
     /// One of root's that a record has just made: one name, no data, no blocks, all times the same.
     #[must_use]
     pub const fn new(id: InodeId, kind: FileKind, mode: u32, time: Timestamp, version: Index) -> Self {
         let (nlink, uid, gid, rdev, size, blocks) = (1, 0, 0, 0, 0, 0);
         let (atime, mtime, ctime) = (time, time, time);
-        Self { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version }
+        let bare = false;
+        Self { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version, bare }
     }
 }
-layout!(Attr { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version });
+layout!(Attr { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version, bare });
 
 /// Absolute values to set; `None` leaves a value as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -127,6 +127,7 @@ impl Fs {
         let Some(attr) = listed.entry.attr else { return Ok(None) };
         let (entry, inode) = self.entry(dir, listed.entry.name.clone(), attr)?;
         inode.tell(attr, listed.moment);
+        self.note_bare(&inode, &attr, listed.moment);
         Ok(Some(entry))
     }
 }

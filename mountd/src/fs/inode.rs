@@ -5,15 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rfs_model::attr::FileKind;
+use rfs_model::attr::{ASKED_OFTEN, FileKind};
 use rfs_model::limits::BELIEF_MS;
 use rfs_model::{Attr, Index, InodeId, Seq};
 
 use super::lost::Losses;
-
-/// Extended attributes whose absence is remembered: the kernel asks for them before writes and permission checks.
-pub const ASKED_OFTEN: [&[u8]; 3] =
-    [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
 
 /// A state of the volume, as far as this mount knows: its own newest change, and how many of others it was told of.
 pub type Moment = (Seq, u64);
@@ -120,6 +116,11 @@ impl Inode {
 
     pub fn found_lacking(&self, name: &[u8]) {
         self.absent.fetch_or(Self::bit(name), Ordering::Relaxed);
+    }
+
+    /// It lacks all of them.
+    pub fn found_bare(&self) {
+        ASKED_OFTEN.iter().for_each(|name| self.found_lacking(name));
     }
 
     /// Attributes may have been set.

@@ -134,6 +134,8 @@ impl Fs {
             Push::Changes(changes) => changes.into_iter().for_each(|change| changed(shared, change)),
             Push::Lost => {
                 shared.set_trusted(false);
+                // What was asked for before is of another time.
+                shared.count_change();
                 shared.leases().lost();
                 shared.ahead().drop_all();
                 shared.inodes().doubt_all(false);
@@ -143,6 +145,7 @@ impl Fs {
             Push::Down(down) => shared.set_down(down),
             Push::Expired => {
                 shared.next_epoch();
+                shared.count_change();
                 shared.leases().expired();
                 shared.ahead().drop_all();
                 shared.inodes().doubt_all(true);

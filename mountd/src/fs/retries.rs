@@ -136,6 +136,7 @@ impl Fs {
     pub async fn lookup_for(self: Rc<Self>, thread: u32, parent: u64, name: Bytes) -> Result<Entry, Failure> {
         let mut tries = if self.retries.pending(thread) { TRIES } else { 0 };
         loop {
+            let moment = self.moment();
             let mut attr = self.find_on(parent, &name).await.inspect_err(|_| self.is_settled(thread))?;
             if tries > 0 && attr.kind == FileKind::File {
                 tries -= 1;
@@ -154,7 +155,9 @@ impl Fs {
                 self.retry(thread, Some(held), self.retries.unsettled(thread));
             }
             self.settle(thread, &attr, &(parent, name.clone())).await?;
-            return Ok(self.entry(parent, name, attr)?.0);
+            let (entry, inode) = self.entry(parent, name, attr)?;
+            self.note_bare(&inode, &attr, moment);
+            return Ok(entry);
         }
     }
 

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use rfs_model::client::{Answer, Mutation, Query};
-use rfs_model::{InodeId, Refusal};
+use rfs_model::{Attr, InodeId, Refusal};
 
+use super::inode::Moment;
 use super::{Caller, Fs, Inode};
 use crate::session::Failure;
 
@@ -46,21 +47,28 @@ impl Fs {
         if name.starts_with(HIDDEN) || is_foreign(&name) {
             return Err(Refusal::NoAttribute.into());
         }
+        let doubts = inode.doubts();
         match self.client.ask(Query::GetXattr { id: inode.id, name: name.clone() }).await {
             Ok(Answer::Data { data }) => Ok(data),
             Ok(_) => Err(Failure::Nonsense),
             Err(Failure::Refused(Refusal::NoAttribute)) => {
-                self.remember_lack(&inode, &name);
+                // Only while somebody would tell us that this is no longer so.
+                if self.shared.trusted() && inode.doubts() == doubts {
+                    inode.found_lacking(&name);
+                }
                 Err(Refusal::NoAttribute.into())
             }
             Err(failure) => Err(failure),
         }
     }
 
-    /// Only while somebody would tell us that this is no longer so.
-    fn remember_lack(&self, inode: &Inode, name: &[u8]) {
-        if self.shared.trusted() {
-            inode.found_lacking(name);
+    /// The inode's attributes were asked for at that moment. They count if nobody else has changed anything since, and this mount
+    /// neither; or not this inode, which it would have doubted then.
+    pub(super) fn note_bare(&self, inode: &Inode, attr: &Attr, asked: Moment) {
+        let (own, others) = self.moment();
+        let untouched = own == asked.0 || inode.doubts() == 0;
+        if attr.bare && self.shared.trusted() && others == asked.1 && untouched {
+            inode.found_bare();
         }
     }
 

@@ -351,6 +351,7 @@ impl TreeView for MemTree {
                 mtime: node.mtime,
                 ctime: node.ctime,
                 version: node.version,
+                bare: false,
             }
         }))
     }

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::layout::{ID_XATTR, ID_XATTR_C};
 use super::times::spec;
-use super::xattrat::getxattrat;
+use super::xattrat::{getxattrat, listxattrat};
 
 /// How an inode is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -191,6 +191,14 @@ pub(super) fn identity_at(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Opt
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
+    }
+}
+
+/// The names of all attributes of what stands at `name`, each with a zero behind it; how many bytes that are.
+pub(super) fn xattr_names_at(dir: BorrowedFd<'_>, name: &[u8], names: &mut [u8]) -> Result<usize, Errno> {
+    match listxattrat(dir, name, names) {
+        Some(done) => done,
+        None => fs::llistxattr(magic_at(dir, name), names),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lru::LruCache;
 use rfs_model::client::DirEntry;
-use rfs_model::{FileKind, Index, InodeId};
+use rfs_model::{Attr, FileKind, Index, InodeId};
 use rustix::fs::Dir;
 use rustix::io::Errno;
 
@@ -206,6 +206,10 @@ impl Tree {
         };
         let kind = self.known("list", id)?.kind;
         let attr = if plus { self.attr(id)? } else { None };
+        let attr = match attr {
+            Some(attr) => Some(Attr { bare: self.is_bare_at(place)?, ..attr }),
+            None => None,
+        };
         Ok(Some(DirEntry { name: Bytes::copy_from_slice(&place.name), id, kind, attr }))
     }
 

@@ -78,10 +78,12 @@ impl Tree {
             mtime: times.mtime.unwrap_or_else(|| time(stat.st_mtime, stat.st_mtime_nsec)),
             ctime: entry.ctime,
             version: entry.version,
+            bare: false,
         }))
     }
 
-    /// As [`Tree::attr`], for mounts: a file that is shorter than what has sums was cut by nobody's record.
+    /// As [`Tree::attr`], for mounts: with a look at which extended attributes there are. A file that is shorter than what has sums
+    /// was cut by nobody's record.
     ///
     /// # Errors
     /// [`Fault::Rot`], [`Fault`].
@@ -90,7 +92,7 @@ impl Tree {
         if attr.kind == FileKind::File {
             self.check_end(id, attr.size)?;
         }
-        Ok(Some(attr))
+        Ok(Some(Attr { bare: self.is_bare(id)?, ..attr }))
     }
 
     /// Index of the last record that changed an inode; `None` when it does not exist.

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use rfs_model::InodeId;
+use rfs_model::attr::ASKED_OFTEN;
 use rustix::io::Errno;
 
-use super::handle::Access;
+use super::handle::{Access, xattr_names_at};
 use super::layout::is_private_xattr;
-use super::{Fault, Tree};
+use super::{Fault, Place, Tree};
 
+/// Inodes with longer lists of names are taken to have any.
+const FEW_NAMES_BYTES: usize = 1024;
 /// Longest name of an attribute, bytes.
 const NAME_BYTES: usize = 255;
 
@@ -44,6 +47,27 @@ impl Tree {
         names.retain(|name| !is_private_xattr(name));
         names.sort_unstable();
         Ok(Some(names.into_iter().map(Bytes::from).collect()))
+    }
+
+    /// Whether an inode certainly has none of [`ASKED_OFTEN`].
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(super) fn is_bare(&self, id: InodeId) -> Result<bool, Fault> {
+        let Some(entry) = self.index.get(id)?.filter(|_| id != InodeId::ROOT) else { return Ok(false) };
+        self.is_bare_at(&self.place_of(id, &entry))
+    }
+
+    /// The same, of what is in this place.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(super) fn is_bare_at(&self, place: &Place) -> Result<bool, Fault> {
+        let dir = self.dir(place.parent)?;
+        let mut names = [0; FEW_NAMES_BYTES];
+        // An error is found by whoever asks for an attribute.
+        let Ok(len) = xattr_names_at(dir.fd(), &place.name, &mut names) else { return Ok(false) };
+        Ok(!names[..len].split(|byte| *byte == 0).any(|name| ASKED_OFTEN.contains(&name)))
     }
 
     /// Bytes that all attributes take, the brick's own included; see [`rfs_core::admit::TreeView::xattr_bytes`].

@@ -27,6 +27,9 @@ impl Shared {
         }
         let inode = self.remember(&attr, place)?;
         inode.size_told(attr.size);
+        if attr.bare {
+            inode.found_bare();
+        }
         Some(Entry { attr, attr_ttl: self.attr_ttl(), entry_ttl: self.entry_ttl() })
     }
 

@@ -9,7 +9,6 @@ use rfs_model::{Attr, FileKind, Index, Refusal, Timestamp};
 use super::keep::now_ms;
 use crate::fs::ahead::Touched;
 use crate::fs::attrs::changed_by;
-use crate::fs::inode::ASKED_OFTEN;
 use crate::fs::{Entry, Inode, Invalidation, NewNode, Opened, Quick, Shared};
 use crate::session::Failure;
 use crate::session::window::Waiter;
@@ -52,7 +51,7 @@ impl Shared {
             return None;
         };
         inode.size_told(0);
-        lacks_all(&inode);
+        inode.found_bare();
         if mode & 0o6000 == 0 {
             inode.found_unprivileged(inode.doubts());
         }
@@ -106,7 +105,7 @@ impl Shared {
         let attr = inode.raised(|attr| changed_by(attr, &want, now()))?;
         if want.mode.is_some() || want.uid.is_some() || want.gid.is_some() {
             inode.attributes_unknown();
-            lacks_all(&inode);
+            inode.found_bare();
         }
         let (shared, raised) = (self.clone(), inode.clone());
         let waiter: Waiter = Box::new(move |result| match result {
@@ -122,11 +121,6 @@ impl Shared {
         let epoch = self.epoch();
         Some((attr, Quick { op, credit, waiter, inode, epoch, birth_in: None }))
     }
-}
-
-/// It has no attributes but those that a directory without a default access list gives to its files.
-fn lacks_all(inode: &Inode) {
-    ASKED_OFTEN.iter().for_each(|name| inode.found_lacking(name));
 }
 
 /// No moment at all: what was told then is believed only until there is news.

@@ -5,8 +5,8 @@ use rfs_model::op::{Allocate, Fate};
 use rfs_model::{FileKind, InodeId, Op, SetAttr, Timestamp};
 
 use super::rig::{Rig, id, make, name, rename, rename_over, unlink, write};
-use crate::tree::Fault;
 use crate::tree::testing::{TERM, stamped};
+use crate::tree::{Fault, Page};
 
 const ROOT: InodeId = InodeId::ROOT;
 
@@ -169,6 +169,34 @@ fn acls_are_those_of_the_record_whatever_the_kernel_would_inherit() {
     assert_eq!(rig.tree.xattr(id(index), b"system.posix_acl_default").unwrap(), Some(default));
     assert_eq!(rig.tree.attr(id(index)).unwrap().unwrap().mode, 0o2660);
     assert!(rig.tree.xattr_bytes(id(index)).unwrap() > 16 * 3);
+}
+
+#[test]
+fn what_has_no_access_list_and_no_capability_is_told_so() {
+    let mut rig = Rig::new();
+    let d = rig.make(ROOT, "d", FileKind::Dir);
+    let ids = ["f", "g", "h"].map(|n| rig.make(d, n, FileKind::File));
+    let link = rig.make(d, "link", FileKind::Symlink);
+    let access = acl(&[(1, 6, u32::MAX), (2, 6, 5), (4, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 0, u32::MAX)]);
+    rig.run(Op::SetXattr { id: ids[1], name: name("system.posix_acl_access"), value: access });
+    rig.run(Op::SetXattr { id: ids[2], name: name("user.other"), value: name("v") });
+    let told = |rig: &Rig| {
+        let page = Page { entries: 10, bytes: 10_000 };
+        let (entries, _) = rig.tree.readdir(d, b"", true, page).unwrap().unwrap();
+        let listed: Vec<bool> = entries.iter().map(|entry| entry.attr.unwrap().bare).collect();
+        let one_by_one: Vec<bool> =
+            entries.iter().map(|entry| rig.tree.attr_checked(entry.id).unwrap().unwrap().bare).collect();
+        assert_eq!(listed, one_by_one);
+        listed
+    };
+    assert_eq!(told(&rig), [true, false, true, true]);
+    rig.run(Op::RemoveXattr { id: ids[1], name: name("system.posix_acl_access") });
+    assert_eq!(told(&rig), [true; 4]);
+    for n in 0..60 {
+        let long = name(&format!("trusted.{n}-{}", "x".repeat(20)));
+        rig.run(Op::SetXattr { id: link, name: long, value: name("v") });
+    }
+    assert_eq!(told(&rig), [true, true, true, false], "a list that is too long to look through");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! How often a mount asks the leader for what its kernel could know.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rfs_cluster::{Host, MOUNT, Replica, scaled};
+use rfs_cluster::{Host, MOUNT, Replica, scaled, until};
 
 /// What is believed, and the options that say so.
 const WAYS: [(&str, &[&str]); 3] = [
@@ -83,6 +84,33 @@ fn names_are_changed_and_files_read_without_further_questions() {
     // One name after the other is found, then those that follow are told together.
     assert!(asked["lookup"] + asked["readdir"] <= NAMES / 2, "{asked:?}");
     assert!(asked.get("getattr").copied().unwrap_or_default() <= NAMES / 10, "{asked:?}");
+    listed_with_access_lists(&r, NAMES);
+}
+
+/// `ls -l` asks of each file whether it has an access list: a listing says of which that is not so.
+fn listed_with_access_lists(r: &Replica, names: u64) {
+    let client = &r.cluster["client"];
+    client.sh(&format!("setfacl -m u:5:r {MOUNT}/folder/f7")).ok();
+    r.umount("client");
+    r.mount("client");
+    let list = || client.sh(&format!("ls -l {MOUNT}/folder")).ok();
+    let before = requests(client);
+    let shown = list();
+    let asked = requests(client).get("getxattr").copied().unwrap_or_default()
+        - before.get("getxattr").copied().unwrap_or_default();
+    println!("ls -l: getxattr {asked} times");
+    assert!((1..=names / 10).contains(&asked), "of the one that has one, and of the directory: {asked}");
+    let with = |shown: &str| -> Vec<String> {
+        let marked = shown.lines().filter(|line| line.split(' ').next().is_some_and(|mode| mode.ends_with('+')));
+        marked.filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect()
+    };
+    assert_eq!(with(&shown), ["f7"]);
+    r.mount("server1");
+    let server = &r.cluster["server1"];
+    server.sh(&format!("setfacl -m u:5:r {MOUNT}/folder/f9 && setfacl -b {MOUNT}/folder/f7")).ok();
+    until("another mount's access lists are shown", Duration::from_secs(20), || with(&list()) == ["f9"]);
+    client.sh(&format!("setfacl -m u:5:r {MOUNT}/folder/f8")).ok();
+    assert_eq!(with(&list()), ["f8", "f9"]);
 }
 
 /// What the leader was asked for meanwhile.
