@@ -47,13 +47,34 @@ pub struct Attr {
     pub ctime: Timestamp,
     /// Index of the last record that changed this inode (data, attributes, or a directory's entries).
     pub version: Index,
-    /// It certainly has none of [`ASKED_OFTEN`]. False says nothing.
-    pub bare: bool,
+    /// What it has no extended attributes of.
+    pub bare: Bare,
 }
 
+/// What an inode certainly has no extended attributes of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bare {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// Of [`ASKED_OFTEN`].
+    Often,
+    /// Of all that mounts show.
+    Wholly,
+}
+tagged!(Bare, "what is bare", { 0 => Unknown {}, 1 => Often {}, 2 => Wholly {} });
+
 /// Extended attributes that programs, or the kernel for them, ask for of every file that they look at, and that hardly any has.
-pub const ASKED_OFTEN: [&[u8]; 3] =
-    [b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+pub const ASKED_OFTEN: [&[u8]; 3] = [CAPABILITY, b"system.posix_acl_access", b"system.posix_acl_default"];
+
+/// What a program may do that nobody else may.
+pub const CAPABILITY: &[u8] = b"security.capability";
+
+/// Whether an attribute is a label of the machine's own, as SELinux has them, which nobody else has any use for.
+#[must_use]
+pub fn is_label(name: &[u8]) -> bool {
+    name.starts_with(b"security.") && name != CAPABILITY
+}
 
 impl Attr {
     /// One of root's that a record has just made: one name, no data, no blocks, all times the same.
@@ -61,7 +82,7 @@ impl Attr {
     pub const fn new(id: InodeId, kind: FileKind, mode: u32, time: Timestamp, version: Index) -> Self {
         let (nlink, uid, gid, rdev, size, blocks) = (1, 0, 0, 0, 0, 0);
         let (atime, mtime, ctime) = (time, time, time);
-        let bare = false;
+        let bare = Bare::Unknown;
         Self { id, kind, mode, nlink, uid, gid, rdev, size, blocks, atime, mtime, ctime, version, bare }
     }
 }

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rfs_model::attr::{ASKED_OFTEN, FileKind};
+use rfs_model::attr::{ASKED_OFTEN, Bare, FileKind};
 use rfs_model::limits::BELIEF_MS;
 use rfs_model::{Attr, Index, InodeId, Seq};
 
 use super::lost::Losses;
+
+/// See [`Inode::is_bare`].
+const WHOLLY: u8 = 1 << 7;
 
 /// A state of the volume, as far as this mount knows: its own newest change, and how many of others it was told of.
 pub type Moment = (Seq, u64);
@@ -32,7 +35,7 @@ pub struct Inode {
     pub id: InodeId,
     /// This session's newest write to it, or of a directory, file made in it ahead of the leader; 0: none.
     last_write: AtomicU64,
-    /// Bit n: it certainly has no `ASKED_OFTEN[n]`.
+    /// Bit n: it certainly has no `ASKED_OFTEN[n]`. [`WHOLLY`]: it has no extended attributes.
     absent: AtomicU8,
     /// How often its attributes may have changed.
     doubts: AtomicU64,
@@ -111,16 +114,27 @@ impl Inode {
     /// True only when it is certain that the inode has no such attribute.
     #[must_use]
     pub fn lacks(&self, name: &[u8]) -> bool {
-        self.absent.load(Ordering::Relaxed) & Self::bit(name) != 0
+        self.absent.load(Ordering::Relaxed) & (Self::bit(name) | WHOLLY) != 0
+    }
+
+    /// True only when it is certain that the inode has no extended attribute.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.absent.load(Ordering::Relaxed) & WHOLLY != 0
     }
 
     pub fn found_lacking(&self, name: &[u8]) {
         self.absent.fetch_or(Self::bit(name), Ordering::Relaxed);
     }
 
-    /// It lacks all of them.
-    pub fn found_bare(&self) {
-        ASKED_OFTEN.iter().for_each(|name| self.found_lacking(name));
+    pub fn found_bare(&self, bare: Bare) {
+        let found = match bare {
+            Bare::Unknown => return,
+            Bare::Often => 0,
+            Bare::Wholly => WHOLLY,
+        };
+        let often = ASKED_OFTEN.iter().fold(found, |bits, name| bits | Self::bit(name));
+        self.absent.fetch_or(often, Ordering::Relaxed);
     }
 
     /// Attributes may have been set.
@@ -291,6 +305,12 @@ impl Inode {
         attr.size = self.least_size();
         attr.blocks = attr.size.div_ceil(4096) * 8;
         Some(*attr)
+    }
+
+    /// What is known of a file that this mount has made and not closed yet. Its times are not the leader's.
+    #[must_use]
+    pub fn newborn(&self) -> Option<Attr> {
+        self.raised(|_| ())
     }
 
     /// What is known of it may not be all.

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod attrs;
+mod calls;
 mod data;
 mod dirs;
 mod handles;

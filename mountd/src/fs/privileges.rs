@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use rfs_model::Refusal;
+use rfs_model::attr::CAPABILITY;
 use rfs_model::client::{Answer, Mutation, Query, WantAttr};
 
 use super::{Caller, Fs, Inode, Invalidation};
@@ -13,7 +14,6 @@ use crate::session::Failure;
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 const GROUP_EXECUTES: u32 = 0o0010;
-const CAPABILITY: &[u8] = b"security.capability";
 
 /// The mode that a write leaves. Where the group may not execute, its bit means something else, and stays.
 #[must_use]

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rfs_model::{Attr, Refusal};
 
+use super::calls::{RENAME, is_in};
 use super::names::Place;
 use super::{Fs, Invalidation};
 use crate::session::Failure;
@@ -45,7 +46,7 @@ impl Fs {
             self.shared.invalidate(Invalidation::Entry { parent: *parent, name: name.clone() });
         }
         let settled = doubtful.is_empty()
-            || !renames(thread)
+            || !is_in(thread, &RENAME)
             || tokio::time::timeout(PATIENCE, self.shared.carried_out(None)).await.is_ok();
         if settled {
             self.is_settled(thread);
@@ -55,30 +56,5 @@ impl Fs {
             return Ok(());
         }
         Err(Refusal::Stale.into())
-    }
-}
-
-/// Whether the thread is in a rename. The kernel's request does not say what it is for, but /proc does, while the thread waits
-/// for the answer. Where nothing is known (the thread is in a pid namespace that we do not see, or a kernel thread works for
-/// it), it is not.
-fn renames(thread: u32) -> bool {
-    let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
-    let number = call.ok().and_then(|call| call.split(' ').next()?.parse::<libc::c_long>().ok());
-    number.is_some_and(|number| RENAMES.contains(&number))
-}
-
-#[cfg(target_arch = "x86_64")]
-const RENAMES: [libc::c_long; 3] = [libc::SYS_rename, libc::SYS_renameat, libc::SYS_renameat2];
-#[cfg(not(target_arch = "x86_64"))]
-const RENAMES: [libc::c_long; 2] = [libc::SYS_renameat, libc::SYS_renameat2];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thread_that_reads_is_in_no_rename() {
-        assert!(!renames(std::process::id()));
-        assert!(!renames(0));
     }
 }

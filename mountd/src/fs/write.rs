@@ -40,9 +40,10 @@ pub struct Quick {
 }
 
 impl Quick {
+    /// Whether it is a part of how a file comes to be that the leader has yet to confirm.
     #[must_use]
-    pub fn is_birth(&self) -> bool {
-        self.birth_in.is_some()
+    pub fn makes_a_file(&self) -> bool {
+        self.inode.is_unconfirmed()
     }
 
     #[must_use]

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use rfs_model::attr::is_label;
 use rfs_model::client::{Answer, Mutation, Query};
 use rfs_model::{Attr, InodeId, Refusal};
 
@@ -19,15 +20,7 @@ const INODES: &[u8] = b"trusted.rfs.inodes";
 /// Names that only root sees: the kernel lets nobody else read them, but leaves lists to us.
 const TRUSTED: &[u8] = b"trusted.";
 
-/// Other labels of this kind are those of the brick's machine, and nobody's business here.
-const SECURITY: &[u8] = b"security.";
-const CAPABILITY: &[u8] = b"security.capability";
-
 const ACL: &[u8] = b"system.posix_acl_access";
-
-fn is_foreign(name: &[u8]) -> bool {
-    name.starts_with(SECURITY) && name != CAPABILITY
-}
 
 fn visible(name: &[u8]) -> Result<(), Failure> {
     if name.starts_with(HIDDEN) { Err(Refusal::NotSupported.into()) } else { Ok(()) }
@@ -44,7 +37,7 @@ impl Fs {
         if name == INODES && inode.id == InodeId::ROOT {
             return Ok(self.shared.inodes().count().to_string().into());
         }
-        if name.starts_with(HIDDEN) || is_foreign(&name) {
+        if name.starts_with(HIDDEN) || is_label(&name) {
             return Err(Refusal::NoAttribute.into());
         }
         let doubts = inode.doubts();
@@ -67,8 +60,8 @@ impl Fs {
     pub(super) fn note_bare(&self, inode: &Inode, attr: &Attr, asked: Moment) {
         let (own, others) = self.moment();
         let untouched = own == asked.0 || inode.doubts() == 0;
-        if attr.bare && self.shared.trusted() && others == asked.1 && untouched {
-            inode.found_bare();
+        if self.shared.trusted() && others == asked.1 && untouched {
+            inode.found_bare(attr.bare);
         }
     }
 
@@ -83,7 +76,7 @@ impl Fs {
         };
         let mut list = Vec::new();
         let prefix = if caller.uid == 0 { HIDDEN } else { TRUSTED };
-        for name in names.iter().filter(|name| !name.starts_with(prefix) && !is_foreign(name)) {
+        for name in names.iter().filter(|name| !name.starts_with(prefix) && !is_label(name)) {
             list.extend_from_slice(name);
             list.push(0);
         }

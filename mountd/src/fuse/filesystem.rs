@@ -119,11 +119,11 @@ impl Filesystem for Translator {
 
     fn getattr(&self, req: &Request, number: INodeNo, _handle: Option<FileHandle>, to: ReplyAttr) {
         let answering = self.shared.answering();
-        if let Some(known) = self.shared.known_attributes(number.0) {
+        let thread = req.pid();
+        if let Some(known) = self.shared.known_attributes(number.0, thread) {
             return reply::attr(to, Ok(known));
         }
         drop(answering);
-        let thread = req.pid();
         self.run(async move |fs| {
             let result = fs.clone().getattr(number.0).await;
             fs.answers(thread, &result);
@@ -414,6 +414,9 @@ impl Filesystem for Translator {
     }
 
     fn listxattr(&self, req: &Request, number: INodeNo, size: u32, to: ReplyXattr) {
+        if self.shared.inodes().get(number.0).is_some_and(|inode| inode.is_bare()) {
+            return reply::xattr(to, size, Ok([]));
+        }
         let caller = caller(req);
         self.run(async move |fs| reply::xattr(to, size, fs.list_xattrs(number.0, caller).await));
     }

@@ -92,8 +92,8 @@ impl Waiting {
             Command::Submit(write) => {
                 self.bytes += write.data_bytes();
                 let enough = self.bytes >= ENOUGH_BYTES || self.commands.len() >= ENOUGH_WRITES;
-                // A file that is made is written next.
-                self.due |= enough || !self.fetched && !write.is_birth();
+                // A file that is made is written, given its attributes and closed next: that goes together.
+                self.due |= enough || !self.fetched && !write.makes_a_file();
             }
             Command::Run(_) => self.due = true,
             Command::Later(_) => self.due |= self.commands.len() >= ENOUGH_WRITES,
@@ -101,14 +101,14 @@ impl Waiting {
         self.commands.push_back(command);
     }
 
-    fn only_births(&self) -> bool {
-        self.commands.iter().all(|command| matches!(command, Command::Submit(quick) if quick.is_birth()))
+    fn only_makes_files(&self) -> bool {
+        self.commands.iter().all(|command| matches!(command, Command::Submit(quick) if quick.makes_a_file()))
     }
 
     /// What is to be done now. `fetched`: writes are on their way; `news`: there were answers since, or a moment has passed.
     fn take(&mut self, fetched: bool, news: bool) -> Next {
         self.fetched = fetched;
-        let now = self.due || self.closed || news || !fetched && !self.only_births();
+        let now = self.due || self.closed || news || !fetched && !self.only_makes_files();
         if now && !self.commands.is_empty() {
             (self.bytes, self.due) = (0, false);
             return Next::Do(std::mem::take(&mut self.commands));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use rfs_model::attr::Bare;
 use rfs_model::op::{Fate, Stamped};
 use rfs_model::{Attr, FileKind, Index, InodeId, Op, SetAttr, Timestamp};
 
@@ -351,7 +352,7 @@ impl TreeView for MemTree {
                 mtime: node.mtime,
                 ctime: node.ctime,
                 version: node.version,
-                bare: false,
+                bare: Bare::Unknown,
             }
         }))
     }

@@ -207,7 +207,7 @@ impl Tree {
         let kind = self.known("list", id)?.kind;
         let attr = if plus { self.attr(id)? } else { None };
         let attr = match attr {
-            Some(attr) => Some(Attr { bare: self.is_bare_at(place)?, ..attr }),
+            Some(attr) => Some(Attr { bare: self.bare_at(place)?, ..attr }),
             None => None,
         };
         Ok(Some(DirEntry { name: Bytes::copy_from_slice(&place.name), id, kind, attr }))

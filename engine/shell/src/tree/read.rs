@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rfs_model::attr::Bare;
 use rfs_model::client::Statfs;
 use rfs_model::limits::NAME_BYTES;
 use rfs_model::{Attr, FileKind, Index, InodeId, Timestamp};
@@ -78,7 +79,7 @@ impl Tree {
             mtime: times.mtime.unwrap_or_else(|| time(stat.st_mtime, stat.st_mtime_nsec)),
             ctime: entry.ctime,
             version: entry.version,
-            bare: false,
+            bare: Bare::Unknown,
         }))
     }
 
@@ -92,7 +93,7 @@ impl Tree {
         if attr.kind == FileKind::File {
             self.check_end(id, attr.size)?;
         }
-        Ok(Some(Attr { bare: self.is_bare(id)?, ..attr }))
+        Ok(Some(Attr { bare: self.bare(id)?, ..attr }))
     }
 
     /// Index of the last record that changed an inode; `None` when it does not exist.

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use rfs_model::InodeId;
-use rfs_model::attr::ASKED_OFTEN;
+use rfs_model::attr::{ASKED_OFTEN, Bare, is_label};
 use rustix::io::Errno;
 
 use super::handle::{Access, xattr_names_at};
 use super::layout::is_private_xattr;
 use super::{Fault, Place, Tree};
 
-/// Inodes with longer lists of names are taken to have any.
+/// Of inodes with longer lists of names nothing is said.
 const FEW_NAMES_BYTES: usize = 1024;
 /// Longest name of an attribute, bytes.
 const NAME_BYTES: usize = 255;
@@ -49,25 +49,36 @@ impl Tree {
         Ok(Some(names.into_iter().map(Bytes::from).collect()))
     }
 
-    /// Whether an inode certainly has none of [`ASKED_OFTEN`].
+    /// What an inode has no attributes of.
     ///
     /// # Errors
     /// [`Fault`].
-    pub(super) fn is_bare(&self, id: InodeId) -> Result<bool, Fault> {
-        let Some(entry) = self.index.get(id)?.filter(|_| id != InodeId::ROOT) else { return Ok(false) };
-        self.is_bare_at(&self.place_of(id, &entry))
+    pub(super) fn bare(&self, id: InodeId) -> Result<Bare, Fault> {
+        match self.index.get(id)?.filter(|_| id != InodeId::ROOT) {
+            Some(entry) => self.bare_at(&self.place_of(id, &entry)),
+            None => Ok(Bare::Unknown),
+        }
     }
 
     /// The same, of what is in this place.
     ///
     /// # Errors
     /// [`Fault`].
-    pub(super) fn is_bare_at(&self, place: &Place) -> Result<bool, Fault> {
+    pub(super) fn bare_at(&self, place: &Place) -> Result<Bare, Fault> {
         let dir = self.dir(place.parent)?;
         let mut names = [0; FEW_NAMES_BYTES];
         // An error is found by whoever asks for an attribute.
-        let Ok(len) = xattr_names_at(dir.fd(), &place.name, &mut names) else { return Ok(false) };
-        Ok(!names[..len].split(|byte| *byte == 0).any(|name| ASKED_OFTEN.contains(&name)))
+        let Ok(len) = xattr_names_at(dir.fd(), &place.name, &mut names) else { return Ok(Bare::Unknown) };
+        let mut bare = Bare::Wholly;
+        for name in names[..len].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            if ASKED_OFTEN.contains(&name) {
+                return Ok(Bare::Unknown);
+            }
+            if !is_private_xattr(name) && !is_label(name) {
+                bare = Bare::Often;
+            }
+        }
+        Ok(bare)
     }
 
     /// Bytes that all attributes take, the brick's own included; see [`rfs_core::admit::TreeView::xattr_bytes`].

@@ -27,9 +27,7 @@ impl Shared {
         }
         let inode = self.remember(&attr, place)?;
         inode.size_told(attr.size);
-        if attr.bare {
-            inode.found_bare();
-        }
+        inode.found_bare(attr.bare);
         Some(Entry { attr, attr_ttl: self.attr_ttl(), entry_ttl: self.entry_ttl() })
     }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rfs_model::attr::Bare;
 use rfs_model::client::{Done, Mutation, WantAttr};
 use rfs_model::{Attr, FileKind, Index, Refusal, Timestamp};
 
 use super::keep::now_ms;
 use crate::fs::ahead::Touched;
 use crate::fs::attrs::changed_by;
+use crate::fs::calls::{CHOWN, is_in};
 use crate::fs::{Entry, Inode, Invalidation, NewNode, Opened, Quick, Shared};
 use crate::session::Failure;
 use crate::session::window::Waiter;
@@ -21,11 +23,14 @@ impl Shared {
         self.trusted() && dir.is_some_and(|dir| self.leases().lacks(dir.id, name, now_ms()))
     }
 
-    /// Attributes of a directory, or of a file that was just born, where no question is needed. Called on the kernel's own thread.
+    /// Attributes of a directory, or of a file that was just born, where no question is needed. Called on the kernel's own thread, for
+    /// that thread.
     #[must_use]
-    pub fn known_attributes(&self, number: u64) -> Option<(Attr, Duration)> {
+    pub fn known_attributes(&self, number: u64, thread: u32) -> Option<(Attr, Duration)> {
         let inode = self.inodes().get(number)?;
-        let born = inode.first_look().map(|attr| (attr, Duration::ZERO));
+        // In chown(2) the kernel wants to know which bits go with the owner: no program sees the times.
+        let born = inode.first_look().or_else(|| inode.newborn().filter(|_| is_in(thread, &CHOWN)));
+        let born = born.map(|attr| (attr, Duration::ZERO));
         born.or_else(|| inode.told_firmly(self.attr_ttl_of(inode.id)))
     }
 
@@ -51,7 +56,7 @@ impl Shared {
             return None;
         };
         inode.size_told(0);
-        inode.found_bare();
+        inode.found_bare(Bare::Wholly);
         if mode & 0o6000 == 0 {
             inode.found_unprivileged(inode.doubts());
         }
@@ -105,7 +110,7 @@ impl Shared {
         let attr = inode.raised(|attr| changed_by(attr, &want, now()))?;
         if want.mode.is_some() || want.uid.is_some() || want.gid.is_some() {
             inode.attributes_unknown();
-            inode.found_bare();
+            inode.found_bare(Bare::Wholly);
         }
         let (shared, raised) = (self.clone(), inode.clone());
         let waiter: Waiter = Box::new(move |result| match result {

@@ -1,6 +1,7 @@
 //! Outcomes carried out, one by one and at random.
 
 use bytes::Bytes;
+use rfs_model::attr::Bare;
 use rfs_model::op::{Allocate, Fate};
 use rfs_model::{FileKind, InodeId, Op, SetAttr, Timestamp};
 
@@ -177,26 +178,27 @@ fn what_has_no_access_list_and_no_capability_is_told_so() {
     let d = rig.make(ROOT, "d", FileKind::Dir);
     let ids = ["f", "g", "h"].map(|n| rig.make(d, n, FileKind::File));
     let link = rig.make(d, "link", FileKind::Symlink);
-    let access = acl(&[(1, 6, u32::MAX), (2, 6, 5), (4, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 0, u32::MAX)]);
+    let access =
+        acl(&[(1, 6, u32::MAX), (2, 6, 5), (4, 4, u32::MAX), (0x10, 6, u32::MAX), (0x20, 0, u32::MAX)]);
     rig.run(Op::SetXattr { id: ids[1], name: name("system.posix_acl_access"), value: access });
     rig.run(Op::SetXattr { id: ids[2], name: name("user.other"), value: name("v") });
     let told = |rig: &Rig| {
         let page = Page { entries: 10, bytes: 10_000 };
         let (entries, _) = rig.tree.readdir(d, b"", true, page).unwrap().unwrap();
-        let listed: Vec<bool> = entries.iter().map(|entry| entry.attr.unwrap().bare).collect();
-        let one_by_one: Vec<bool> =
+        let listed: Vec<Bare> = entries.iter().map(|entry| entry.attr.unwrap().bare).collect();
+        let one_by_one: Vec<Bare> =
             entries.iter().map(|entry| rig.tree.attr_checked(entry.id).unwrap().unwrap().bare).collect();
         assert_eq!(listed, one_by_one);
         listed
     };
-    assert_eq!(told(&rig), [true, false, true, true]);
+    assert_eq!(told(&rig), [Bare::Wholly, Bare::Unknown, Bare::Often, Bare::Wholly]);
     rig.run(Op::RemoveXattr { id: ids[1], name: name("system.posix_acl_access") });
-    assert_eq!(told(&rig), [true; 4]);
+    assert_eq!(told(&rig), [Bare::Wholly, Bare::Wholly, Bare::Often, Bare::Wholly]);
     for n in 0..60 {
         let long = name(&format!("trusted.{n}-{}", "x".repeat(20)));
         rig.run(Op::SetXattr { id: link, name: long, value: name("v") });
     }
-    assert_eq!(told(&rig), [true, true, true, false], "a list that is too long to look through");
+    assert_eq!(told(&rig)[3], Bare::Unknown, "the list is too long to look through");
 }
 
 #[test]

@@ -100,8 +100,15 @@ fn listed_with_access_lists(r: &Replica, names: u64) {
         - before.get("getxattr").copied().unwrap_or_default();
     println!("ls -l: getxattr {asked} times");
     assert!((1..=names / 10).contains(&asked), "of the one that has one, and of the directory: {asked}");
+    let before = requests(client);
+    client.sh(&format!("cp -a {MOUNT}/folder {MOUNT}/copy")).ok();
+    let asked = requests(client).get("listxattr").copied().unwrap_or_default()
+        - before.get("listxattr").copied().unwrap_or_default();
+    println!("cp -a: listxattr {asked} times");
+    assert!(asked <= names / 10, "{asked}");
     let with = |shown: &str| -> Vec<String> {
-        let marked = shown.lines().filter(|line| line.split(' ').next().is_some_and(|mode| mode.ends_with('+')));
+        let marked =
+            shown.lines().filter(|line| line.split(' ').next().is_some_and(|mode| mode.ends_with('+')));
         marked.filter_map(|line| line.rsplit(' ').next().map(str::to_owned)).collect()
     };
     assert_eq!(with(&shown), ["f7"]);
