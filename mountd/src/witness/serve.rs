@@ -130,8 +130,9 @@ impl Seat {
     /// Answers one brick until the connection ends.
     async fn converse(&self, brick: &BrickPlace, mut connection: Connection) {
         connection.send(FrameKind::Hello, &self.hello);
-        match connection.receive().await {
-            Some((FrameKind::Hello, payload)) if is_welcome(&payload) => {}
+        // Who takes the connection and says nothing would keep the seat from being offered for ever.
+        match tokio::time::timeout(CONNECT_PATIENCE, connection.receive()).await {
+            Ok(Some((FrameKind::Hello, payload))) if is_welcome(&payload) => {}
             _ => return,
         }
         debug!("brick {}:{} takes this seat", brick.host, brick.path);

@@ -55,9 +55,8 @@ pub fn test(rest: &[String]) -> Result<()> {
         packages::third_party(cargo)?;
         return run(test(cargo()).args(["test", "--workspace"]).args(rest));
     }
-    run(cargo().args(["test", "--workspace", "--no-run"]))?;
     // What hosts get, of the same variants: tests would have others built, and all that those depend on.
-    let programs = ["build", "--workspace", "--bins", "--tests", "--example", "clock_jump"];
+    let programs = ["build", "--workspace", "--lib", "--bins", "--tests", "--example", "clock_jump"];
     run(cargo().args(programs))?;
     let built = target_dir()?.join("debug");
     let log = target_dir()?.join("computing-tests.log");

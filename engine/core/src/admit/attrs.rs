@@ -44,7 +44,7 @@ fn kept_mode(scene: &Scene<'_>, inode: &Inode) -> Judged<Option<u32>> {
     if matches!(inode.kind, FileKind::Dir | FileKind::Symlink) {
         return Ok(None);
     }
-    let mode = scene.settled(inode.id)?.mode & 0o7777;
+    let mode = scene.mode(inode.id)? & 0o7777;
     Ok((mode & 0o6000 != 0).then_some(mode))
 }
 

@@ -32,6 +32,8 @@ pub struct Pending {
     pub kind: Option<FileKind>,
     /// Its size after the newest record, once one has changed it; `kind` is known then.
     pub size: Option<u64>,
+    /// Its mode after the newest record, once one has set it.
+    pub mode: Option<u32>,
     by_session: Vec<(SessionId, Newest)>,
     in_place: InPlace,
 }
@@ -170,8 +172,14 @@ impl Overlay {
             pending.dies = index;
         }
         match op {
+            Op::Make { id: made, mode, .. } if *made == id => pending.mode = Some(*mode),
+            Op::SetAttr { set, .. } => pending.mode = set.mode.or(pending.mode),
             Op::Lock { .. } | Op::Unlock { .. } => (pending.locks, pending.locker) = (index, session),
-            Op::SetXattr { .. } | Op::RemoveXattr { .. } => pending.xattrs = index,
+            Op::SetXattr { name, .. } | Op::RemoveXattr { name, .. } => {
+                pending.xattrs = index;
+                // The access list sets the mode as well.
+                pending.mode = pending.mode.filter(|_| *name != acl::ACCESS);
+            }
             _ => {}
         }
     }

@@ -115,6 +115,14 @@ impl Scene<'_> {
         self.attr(id)
     }
 
+    /// The mode that an inode has after all records before this one.
+    pub fn mode(&self, id: InodeId) -> Judged<u32> {
+        match self.over.inode(id).and_then(|pending| pending.mode) {
+            Some(mode) => Ok(mode),
+            None => Ok(self.settled(id)?.mode),
+        }
+    }
+
     /// A directory whose standing is not in motion.
     pub fn dir(&self, id: InodeId) -> Judged<Attr> {
         let attr = self.settled(id)?;

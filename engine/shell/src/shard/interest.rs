@@ -8,6 +8,8 @@ use rfs_model::client::{Answer, Change, Mutation, Query, ToBrick};
 use rfs_model::hello::OpenInode;
 use rfs_model::{Attr, InodeId};
 
+use super::queries::inode_of;
+
 /// 16 KiB. A mount that has looked at more than a hundred thousand inodes is told of nearly everything.
 const BITS: usize = 1 << 17;
 
@@ -54,23 +56,8 @@ impl Interest {
     }
 
     fn questioned(&mut self, op: &Query) {
-        match op {
-            Query::Lookup { parent: id, .. }
-            | Query::GetAttr { id }
-            | Query::Open { id, .. }
-            | Query::Read { id, .. }
-            | Query::ReadLink { id }
-            | Query::ReadDir { id, .. }
-            | Query::GetXattr { id, .. }
-            | Query::ListXattr { id }
-            | Query::Seek { id, .. }
-            | Query::ReadIndex { id } => self.note(*id),
-            Query::Release { .. }
-            | Query::GetLock { .. }
-            | Query::Statfs {}
-            | Query::Sync { .. }
-            | Query::Renew {} => {}
-        }
+        let dir = if let Query::Lookup { parent, .. } = op { Some(*parent) } else { None };
+        dir.into_iter().chain(inode_of(op)).for_each(|id| self.note(id));
     }
 
     fn changes(&mut self, op: &Mutation) {

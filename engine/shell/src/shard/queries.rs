@@ -438,7 +438,7 @@ fn good_name(name: &[u8]) -> bool {
 }
 
 /// The inode that a question is about.
-fn inode_of(op: &Query) -> Option<InodeId> {
+pub(super) fn inode_of(op: &Query) -> Option<InodeId> {
     match op {
         Query::Lookup { .. } | Query::Statfs {} | Query::Sync { .. } | Query::Renew {} => None,
         Query::GetAttr { id }

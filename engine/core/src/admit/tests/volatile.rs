@@ -132,6 +132,37 @@ fn a_read_waits_for_its_sessions_own_changes_of_what_it_reads() {
 }
 
 #[test]
+fn a_file_is_given_away_while_its_birth_is_on_its_way() {
+    let mut rig = Rig::new();
+    let id = InodeId { term: TERM, index: rig.next() };
+    let set = |want| Mutation::SetAttr { id, want };
+    let (mode, none) = (|mode| Some(mode), WantAttr::default());
+    let owner = WantAttr { uid: Some(3), ..none };
+    let recorded = |rig: &Rig| match rig.log.last().map(|s| &s.op) {
+        Some(Op::SetAttr { set, .. }) => set.mode,
+        other => panic!("{other:?}"),
+    };
+    rig.send(A, make(ROOT, "f", FileKind::File));
+    rig.send(A, set(owner));
+    assert_eq!(records(&rig.admit_all()), 2);
+    assert_eq!(recorded(&rig), None, "no bits to keep");
+    rig.send(A, set(WantAttr { mode: mode(0o4755), ..none }));
+    rig.send(A, set(owner));
+    assert_eq!(records(&rig.admit_all()), 2);
+    assert_eq!(recorded(&rig), mode(0o4755), "the one that was set last");
+    let entry = |tag: u16, may: u16| [&tag.to_le_bytes()[..], &may.to_le_bytes(), &[0xff; 4]].concat();
+    let list = [2u32.to_le_bytes().to_vec(), entry(1, 6), entry(4, 4), entry(0x20, 4)].concat().into();
+    let list = Mutation::SetXattr { id, name: name("system.posix_acl_access"), value: list, flags: 0 };
+    rig.send(A, list);
+    rig.send(A, set(owner));
+    rig.apply();
+    assert_eq!(records(&rig.admit_all()), 1, "a list sets the mode, too: the owner waits for that");
+    rig.apply_all();
+    assert_eq!(records(&rig.admit_all()), 1);
+    assert_eq!(recorded(&rig), mode(0o4644));
+}
+
+#[test]
 fn the_same_name_twice_is_decided_by_order() {
     let mut rig = Rig::new();
     rig.send(A, make(ROOT, "x", FileKind::File));
