@@ -252,6 +252,27 @@ tagged!(Query, "a query", {
     15 => Renew {},
 });
 
+impl Query {
+    /// The inode that it is about, where it names one.
+    #[must_use]
+    pub fn inode(&self) -> Option<InodeId> {
+        match self {
+            Self::Lookup { .. } | Self::Statfs {} | Self::Sync { .. } | Self::Renew {} => None,
+            Self::GetAttr { id }
+            | Self::Open { id, .. }
+            | Self::Release { id }
+            | Self::Read { id, .. }
+            | Self::ReadLink { id }
+            | Self::ReadDir { id, .. }
+            | Self::GetXattr { id, .. }
+            | Self::ListXattr { id }
+            | Self::Seek { id, .. }
+            | Self::GetLock { id, .. }
+            | Self::ReadIndex { id } => Some(*id),
+        }
+    }
+}
+
 /// Mount to brick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToBrick {

@@ -26,6 +26,12 @@ fn visible(name: &[u8]) -> Result<(), Failure> {
     if name.starts_with(HIDDEN) { Err(Refusal::NotSupported.into()) } else { Ok(()) }
 }
 
+/// It may have an extended attribute from now on, also where this mount has made it a moment ago.
+fn has_one(inode: &Inode) {
+    inode.grown_up();
+    inode.attributes_unknown();
+}
+
 impl Fs {
     /// # Errors
     /// [`Failure`].
@@ -98,11 +104,11 @@ impl Fs {
         if name == ACL && caller.uid != 0 {
             self.strip_group_id(&inode, caller).await?;
         }
-        inode.attributes_unknown();
+        has_one(&inode);
         // A default list that is set here is inherited by what is made from now on.
         self.shared.leases().give_back(inode.id);
         let result = self.mutate(Mutation::SetXattr { id: inode.id, name, value, flags }).await;
-        inode.attributes_unknown();
+        has_one(&inode);
         result.map(drop)
     }
 

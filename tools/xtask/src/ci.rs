@@ -1,7 +1,8 @@
 //! Everything that must hold before a change lands.
 
 use std::fs::File;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -31,8 +32,9 @@ fn benches() -> Result<()> {
 const ON_HOSTS: [&str; 6] =
     ["rfs-benches", "rfs-cluster", "rfs-chaos", "rfs-posix", "rfs-powercut", "rfs-rot"];
 
-/// Of them, the one that runs the suites of others: these are built meanwhile.
+/// Of them, the one that runs the suites of others, which are built meanwhile: it runs last, and those that need few hosts beside it.
 const SUITES: &str = "rfs-posix";
+const BESIDE_SUITES: [&str; 2] = ["rfs-powercut", "rfs-rot"];
 
 /// How many of their clusters live at once: on two processors these were idle for most of the time with two; with four it takes
 /// as long as with three.
@@ -59,33 +61,55 @@ pub fn test(rest: &[String]) -> Result<()> {
     let programs = ["build", "--workspace", "--lib", "--bins", "--tests", "--example", "clock_jump"];
     run(cargo().args(programs))?;
     let built = target_dir()?.join("debug");
-    let log = target_dir()?.join("computing-tests.log");
-    let out = File::create(&log).with_context(|| log.display().to_string())?;
     // Always the whole workspace: of some of its packages alone, cargo would build other variants.
     let (with_hosts, without): (Vec<_>, Vec<_>) =
         targets("test")?.into_iter().partition(|(package, _)| ON_HOSTS.contains(&package.as_str()));
     let (with_suites, with_hosts): (Vec<_>, Vec<_>) =
         with_hosts.into_iter().partition(|(package, _)| package == SUITES);
+    let (beside_suites, with_hosts): (Vec<_>, Vec<_>) =
+        with_hosts.into_iter().partition(|(package, _)| BESIDE_SUITES.contains(&package.as_str()));
     let chosen = |targets: Vec<(String, String)>| {
         targets.into_iter().flat_map(|(_, name)| ["--test".to_owned(), name])
     };
     let mut computing = test(niced(&cargo()));
     computing.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).args(chosen(without));
-    let mut computing = computing.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
+    let computing = Aside::start(computing, "the tests that compute")?;
     let suites = std::thread::spawn(|| packages::third_party(|| niced(&cargo())));
     let on_hosts = |targets| {
         let mut on_hosts = test(cargo());
         on_hosts.args(["test", "--workspace", "--no-fail-fast"]).args(chosen(targets));
         on_hosts.env("RUST_TEST_THREADS", CLUSTERS.to_string()).env("RFS_BIN", &built);
-        run(&mut on_hosts)
+        on_hosts
     };
-    let first = on_hosts(with_hosts);
+    let first = run(&mut on_hosts(with_hosts));
     suites.join().expect("it does not panic")?;
-    let second = on_hosts(with_suites);
-    let computed = computing.wait().context("cargo test")?;
-    std::io::copy(&mut File::open(&log)?, &mut std::io::stderr())?;
-    ensure!(computed.success(), "the tests that compute failed, see above and in {}", log.display());
-    first.and(second)
+    let beside = Aside::start(on_hosts(beside_suites), "the tests beside the suites")?;
+    let last = run(&mut on_hosts(with_suites));
+    let (beside, computed) = (beside.end(), computing.end());
+    first.and(last).and(beside).and(computed)
+}
+
+/// Tests that run beside others; what they say is shown at their end.
+struct Aside {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Aside {
+    fn start(mut tests: Command, name: &'static str) -> Result<Self> {
+        let log = target_dir()?.join(name.replace(' ', "-")).with_extension("log");
+        let out = File::create(&log).with_context(|| log.display().to_string())?;
+        let child = tests.stdout(out.try_clone()?).stderr(out).spawn().context("cargo test")?;
+        Ok(Self { name, child, log })
+    }
+
+    fn end(mut self) -> Result<()> {
+        let ended = self.child.wait().context("cargo test")?;
+        std::io::copy(&mut File::open(&self.log)?, &mut std::io::stderr())?;
+        ensure!(ended.success(), "{} failed, see above and in {}", self.name, self.log.display());
+        Ok(())
+    }
 }
 
 /// The same program, with less of a claim to the processors.

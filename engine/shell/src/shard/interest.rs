@@ -8,8 +8,6 @@ use rfs_model::client::{Answer, Change, Mutation, Query, ToBrick};
 use rfs_model::hello::OpenInode;
 use rfs_model::{Attr, InodeId};
 
-use super::queries::inode_of;
-
 /// 16 KiB. A mount that has looked at more than a hundred thousand inodes is told of nearly everything.
 const BITS: usize = 1 << 17;
 
@@ -57,7 +55,7 @@ impl Interest {
 
     fn questioned(&mut self, op: &Query) {
         let dir = if let Query::Lookup { parent, .. } = op { Some(*parent) } else { None };
-        dir.into_iter().chain(inode_of(op)).for_each(|id| self.note(id));
+        dir.into_iter().chain(op.inode()).for_each(|id| self.note(id));
     }
 
     fn changes(&mut self, op: &Mutation) {

@@ -133,7 +133,7 @@ impl Inner {
             return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::NotSupported));
         }
         let doubtful = |id| matches!(&self.tree, TreeState::Ready(tree) if tree.is_doubtful(id));
-        if !self.reads_here(asked.need) || inode_of(&asked.op).is_some_and(doubtful) {
+        if !self.reads_here(asked.need) || asked.op.inode().is_some_and(doubtful) {
             return self.mounts.answer(asked.conn, asked.tag, Err(Refusal::Interrupted));
         }
         if asked.need > self.applied() {
@@ -190,7 +190,7 @@ impl Inner {
                     let bytes = *offset..offset.saturating_add(u64::from(*len));
                     self.front.pending_data(asked.session, *id, &bytes)
                 }
-                op => inode_of(op).map_or(Index::ZERO, |id| self.front.pending_of(asked.session, id)),
+                op => op.inode().map_or(Index::ZERO, |id| self.front.pending_of(asked.session, id)),
             };
             asked.need = asked.need.max(own);
         }
@@ -263,7 +263,7 @@ impl Inner {
     fn answer_here(&mut self, shard: &Rc<Shard>, now_us: u64, mut asked: Asked) {
         let TreeState::Ready(tree) = &self.tree else { return };
         let here = self.mounts.get(asked.conn).is_some_and(|conn| conn.purpose == Purpose::LocalReads);
-        if here && inode_of(&asked.op).is_some_and(|id| tree.is_doubtful(id)) {
+        if here && asked.op.inode().is_some_and(|id| tree.is_doubtful(id)) {
             // The leader named it while the question waited.
             return self.refuse(&asked, Refusal::Interrupted);
         }
@@ -435,24 +435,6 @@ fn take(asked: &mut Asked) -> Asked {
 
 fn good_name(name: &[u8]) -> bool {
     !name.is_empty() && !name.contains(&b'/') && !name.contains(&0) && name != b"." && name != b".."
-}
-
-/// The inode that a question is about.
-pub(super) fn inode_of(op: &Query) -> Option<InodeId> {
-    match op {
-        Query::Lookup { .. } | Query::Statfs {} | Query::Sync { .. } | Query::Renew {} => None,
-        Query::GetAttr { id }
-        | Query::Open { id, .. }
-        | Query::Release { id }
-        | Query::Read { id, .. }
-        | Query::ReadLink { id }
-        | Query::ReadDir { id, .. }
-        | Query::GetXattr { id, .. }
-        | Query::ListXattr { id }
-        | Query::Seek { id, .. }
-        | Query::GetLock { id, .. }
-        | Query::ReadIndex { id } => Some(*id),
-    }
 }
 
 /// Questions that a follower's own tree can answer.

@@ -55,14 +55,15 @@ fn a_new_file_costs_one_wait() {
     pair.r.trees_equal();
 }
 
-/// Their owner, group, mode and times are those that the leader works out.
+/// Their owner, group, mode, times and extended attributes are those that the leader works out.
 #[test]
 fn new_files_are_what_they_would_be() {
     let pair = Pair::new();
     let make = "for n in 1 2 3; do echo x > $0/f$n; (umask 077; echo x > $0/p$n); done; chmod 4711 $0/f3; \
                 chown 5:6 $0/p3; touch -d '2001-02-03 04:05:06' $0/p2; \
-                perl -e 'open F, \">\", shift; chmod 04755, *F; chown 5, 6, *F' $0/s1";
-    let list = "cd $0 && stat -c '%n %A %u:%g %s %h' * && stat -c %y p2";
+                perl -e 'open F, \">\", shift; chmod 04755, *F; chown 5, 6, *F' $0/s1; \
+                exec 3> $0/x1; setfattr -n user.a -v b $0/x1; chmod 640 $0/x1; exec 3>&-";
+    let list = "cd $0 && stat -c '%n %A %u:%g %s %h' * && stat -c %y p2 && getfattr -d x1";
     for setup in ["mkdir $0", "mkdir $0; chgrp 7 $0; chmod 2775 $0", "mkdir $0; setfacl -d -m u:9:rwx $0"] {
         let told = ["client", "client2"].map(|host| {
             let dir = format!("{MOUNT}/{}", setup.len());
