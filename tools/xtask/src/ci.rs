@@ -1,5 +1,6 @@
 //! Everything that must hold before a change lands.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -68,6 +69,7 @@ pub fn test(rest: &[String]) -> Result<()> {
         with_hosts.into_iter().partition(|(package, _)| package == SUITES);
     let (beside_suites, with_hosts): (Vec<_>, Vec<_>) =
         with_hosts.into_iter().partition(|(package, _)| BESIDE_SUITES.contains(&package.as_str()));
+    each_runs_once(&[&without, &with_hosts, &beside_suites, &with_suites])?;
     let chosen = |targets: Vec<(String, String)>| {
         targets.into_iter().flat_map(|(_, name)| ["--test".to_owned(), name])
     };
@@ -87,6 +89,21 @@ pub fn test(rest: &[String]) -> Result<()> {
     let last = run(&mut on_hosts(with_suites));
     let (beside, computed) = (beside.end(), computing.end());
     first.and(last).and(beside).and(computed)
+}
+
+/// Cargo takes tests by their names only: of two packages, both would run wherever one is to.
+fn each_runs_once(lanes: &[&[(String, String)]]) -> Result<()> {
+    let mut lane_of = BTreeMap::new();
+    for (lane, tests) in lanes.iter().enumerate() {
+        for (package, name) in *tests {
+            let first = *lane_of.entry(name).or_insert(lane);
+            ensure!(
+                first == lane,
+                "{package} has tests/{name}.rs as another package has: both would run twice"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Tests that run beside others; what they say is shown at their end.
