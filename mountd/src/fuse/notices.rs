@@ -35,7 +35,7 @@ impl Notices {
 
     /// The kernel asks before it believes in a name once more (`FUSE_EXPIRE_ONLY`: protocol 7.38, Linux 6.2). Where it drops a
     /// name instead, as it does before that, what stands there has no path until somebody looks it up: getcwd(2) in a
-    /// directory fails, and what is mounted there is taken away. An error means that the kernel knows no such name, or that the
+    /// directory fails. An error means that the kernel knows no such name, or that the
     /// mount is gone.
     pub fn expire(&self, parent: u64, name: &[u8]) {
         let _ = self.tell(&expire(parent, name));

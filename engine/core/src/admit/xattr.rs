@@ -1,6 +1,7 @@
 //! Extended attributes. What a brick's file system would refuse is refused here: after the commit it would be a fault.
 
 use bytes::Bytes;
+use rfs_model::attr::CAPABILITY;
 use rfs_model::{FileKind, InodeId, Op, Refusal};
 
 use super::scene::{Inode, Judged, Ruling, Scene, Stop, blocks};
@@ -11,7 +12,6 @@ const CREATE: u32 = 1;
 const REPLACE: u32 = 2;
 /// Longest name, as the kernel has it.
 const NAME_BYTES: usize = 255;
-const CAPABILITY: &[u8] = b"security.capability";
 
 /// Whether mounts never see the attribute: it is the brick's own, or it is how a brick's xfs shows ACLs once more
 /// (`trusted.SGI_ACL_FILE`, `trusted.SGI_ACL_DEFAULT`), which other file systems would take for something else.

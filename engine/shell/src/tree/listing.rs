@@ -206,10 +206,8 @@ impl Tree {
         };
         let kind = self.known("list", id)?.kind;
         let attr = if plus { self.attr(id)? } else { None };
-        let attr = match attr {
-            Some(attr) => Some(Attr { bare: self.bare_at(place)?, ..attr }),
-            None => None,
-        };
+        let told = |attr| Ok::<_, Fault>(Attr { bare: self.bare_at(place)?, ..attr });
+        let attr = attr.map(told).transpose()?;
         Ok(Some(DirEntry { name: Bytes::copy_from_slice(&place.name), id, kind, attr }))
     }
 
